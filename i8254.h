@@ -8,6 +8,7 @@
 #ifndef __I8254_H
 #define __I8254_H
 
+#include <linux/bits.h>
 #include <linux/limits.h>
 #include <linux/types.h>
 
@@ -129,8 +130,8 @@ struct i8254 {
 };
 
 /* What a write did to counter 0, or-ed together. */
-#define I8254_ROSE		(1 << 0)	/* OUT rose, at once */
-#define I8254_REPROGRAMMED	(1 << 1)	/* a control word, or a whole count */
+#define I8254_ROSE		BIT(0)		/* OUT rose, at once */
+#define I8254_REPROGRAMMED	BIT(1)		/* a control word, or a whole count */
 
 u64 i8254_ns_to_clocks(u64 ns);
 u64 i8254_clocks_to_ns(u64 clocks);
