@@ -1,0 +1,479 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Lost-tick policies: which of the ticks that came due is raised, and when.
+ *
+ * A tick comes due on every rising edge of OUT0. It is raised at the irqchip,
+ * and accepted when the guest's EOI is seen. What becomes of a tick that comes
+ * due while the guest does not accept any is the policy's to say: it is owed,
+ * and raised later, or it is lost. Every tick is counted as the one or the
+ * other, and owed ticks never move those that come after them: these are due
+ * on the chip's own grid.
+ *
+ * The policies stand at the end, one ops table each.
+ */
+#include <linux/errno.h>
+#include <linux/kernel.h>
+#include <linux/math64.h>
+#include <linux/minmax.h>
+#include <linux/string.h>
+
+#include <linux/kvm_i8254.h>
+
+#include "i8254_policy.h"
+
+/* Count ticks as lost that the policy has no room for, the oldest first. */
+static void ticks_trim(struct i8254_ticks *t)
+{
+	u64 capacity = t->config.policy->capacity(t);
+
+	if (t->backlog <= capacity)
+		return;
+
+	t->lost += t->backlog - capacity;
+	t->backlog = capacity;
+	if (!t->backlog)
+		t->held = false;
+}
+
+/*
+ * A mask that lasts means "off", and under "off" nothing is owed: take back
+ * what was owed under it so far.
+ */
+static void ticks_expire_mask(struct i8254_ticks *t, u64 now)
+{
+	u64 taken_back;
+
+	if (!t->masked || t->mask_off ||
+	    now - t->masked_at < I8254_MASK_OFF_CLOCKS)
+		return;
+
+	t->mask_off = true;
+	taken_back = min(t->masked_owed, t->backlog - t->held);
+	t->backlog -= taken_back;
+	t->lost += taken_back;
+}
+
+/* May a tick that comes due be raised right away? */
+static bool ticks_can_raise_due(const struct i8254_ticks *t, u64 now)
+{
+	if (t->wanted)
+		return false;
+	if (t->config.policy->latch)
+		return true;
+
+	return !t->raising && !t->unaccepted && !t->backlog &&
+	       t->not_before <= now;
+}
+
+/* Owe @n ticks that came due, as far as they are not lost. */
+static void ticks_owe(struct i8254_ticks *t, u64 n)
+{
+	if (t->config.policy->latch || (t->masked && t->mask_off)) {
+		t->lost += n;
+		return;
+	}
+
+	t->backlog += n;
+	if (t->masked)
+		t->masked_owed += n;
+	ticks_trim(t);
+}
+
+/**
+ * i8254_ticks_due - ticks came due
+ * @t: the VM's ticks
+ * @n: how many since the last call; more than one where the caller's timer is
+ *	slower than the guest's
+ * @now: in clocks, not before that of any earlier call
+ */
+void i8254_ticks_due(struct i8254_ticks *t, u64 n, u64 now)
+{
+	if (!n)
+		return;
+
+	t->due += n;
+	ticks_expire_mask(t, now);
+	if (t->held)
+		t->again = true;
+
+	if (ticks_can_raise_due(t, now)) {
+		t->wanted = true;
+		n--;
+	}
+	ticks_owe(t, n);
+}
+
+/**
+ * i8254_ticks_next - when is there something to raise?
+ * @t: the VM's ticks
+ *
+ * Return: the clock from which on i8254_ticks_take() has something to give, 0
+ * for at once, I8254_NEVER where that waits for a tick, the guest, or
+ * i8254_ticks_raised().
+ */
+u64 i8254_ticks_next(const struct i8254_ticks *t)
+{
+	if (t->raising)
+		return I8254_NEVER;
+	if (t->wanted || t->again)
+		return 0;
+	if (t->backlog && !t->held && !t->unaccepted)
+		return t->not_before;
+
+	return I8254_NEVER;
+}
+
+/**
+ * i8254_ticks_take - take a tick to raise
+ * @t: the VM's ticks
+ * @now: in clocks
+ *
+ * Whatever is given out but I8254_RAISE_NONE must be followed by
+ * i8254_ticks_raised(); until then nothing else is given out.
+ *
+ * Return: what to raise.
+ */
+enum i8254_raise i8254_ticks_take(struct i8254_ticks *t, u64 now)
+{
+	if (i8254_ticks_next(t) > now)
+		return I8254_RAISE_NONE;
+
+	if (t->again) {
+		t->again = false;
+		t->raising = I8254_RAISE_AGAIN;
+	} else if (t->wanted) {
+		t->wanted = false;
+		t->raising = I8254_RAISE_DUE;
+	} else {
+		t->backlog--;
+		t->raising = I8254_RAISE_OWED;
+	}
+
+	/* The guest can be faster with its EOI than the caller's report. */
+	t->was_unaccepted = t->unaccepted;
+	t->unaccepted = true;
+	return t->raising;
+}
+
+/* The irqchip took a tick, or one that it was given before. */
+static void ticks_took(struct i8254_ticks *t, enum i8254_raise raised, u64 now)
+{
+	/* Whatever was heard of a mask, IRQ0 is not masked. */
+	t->masked = false;
+	t->not_before = now + t->config.policy->spacing(t);
+
+	if (raised == I8254_RAISE_DUE) {
+		t->delivered++;
+	} else if (raised == I8254_RAISE_OWED) {
+		t->replayed++;
+	} else if (t->held) {
+		t->held = false;
+		t->backlog--;
+		t->replayed++;
+	}
+}
+
+/* The irqchip still had an earlier tick, and the two became one. */
+static void ticks_coalesced(struct i8254_ticks *t, enum i8254_raise raised)
+{
+	if (t->held)
+		t->unaccepted = t->was_unaccepted;
+
+	if (raised == I8254_RAISE_AGAIN)
+		return;
+	if (t->config.policy->latch) {
+		t->lost++;
+		return;
+	}
+	t->backlog++;
+	ticks_trim(t);
+}
+
+/* IRQ0 is masked everywhere. One tick outlives that where any may be owed. */
+static void ticks_refused(struct i8254_ticks *t, enum i8254_raise raised)
+{
+	t->unaccepted = t->was_unaccepted;
+
+	if (raised == I8254_RAISE_AGAIN)
+		return;
+	if (t->held || !t->config.policy->capacity(t)) {
+		t->lost++;
+		return;
+	}
+	t->held = true;
+	t->backlog++;
+	ticks_trim(t);
+}
+
+/**
+ * i8254_ticks_raised - how the irqchip took what i8254_ticks_take() gave out
+ * @t: the VM's ticks
+ * @result: as kvm_set_irq() returns it: above 0 the irqchip took it, 0 it was
+ *	coalesced with an earlier one, below 0 it was masked
+ * @now: in clocks
+ */
+void i8254_ticks_raised(struct i8254_ticks *t, int result, u64 now)
+{
+	enum i8254_raise raised = t->raising;
+
+	t->raising = I8254_RAISE_NONE;
+	if (result > 0)
+		ticks_took(t, raised, now);
+	else if (!result)
+		ticks_coalesced(t, raised);
+	else
+		ticks_refused(t, raised);
+}
+
+/**
+ * i8254_ticks_acked - the guest accepted a tick: its EOI was seen
+ * @t: the VM's ticks
+ * @now: in clocks
+ *
+ * An owed tick that this acceptance kept waiting beyond its time comes one
+ * spacing after it, as if the accepted one had been raised just now: the guest
+ * did not see it before.
+ */
+void i8254_ticks_acked(struct i8254_ticks *t, u64 now)
+{
+	if (t->unaccepted) {
+		t->unaccepted = false;
+		t->was_unaccepted = false;
+	} else if (t->held) {
+		/* The 8259's latch outlived the mask. */
+		t->held = false;
+		t->again = false;
+		t->backlog--;
+		t->delivered++;
+	} else {
+		return;
+	}
+
+	if (t->backlog && t->not_before <= now)
+		t->not_before = now + t->config.policy->spacing(t);
+}
+
+/**
+ * i8254_ticks_masked - the guest masked or unmasked IRQ0 at an irqchip
+ * @t: the VM's ticks
+ * @masked: which of the two
+ * @now: in clocks
+ *
+ * A mask that begins while a raised tick is not accepted is part of that
+ * tick's handling, and what comes due under it is owed. One that begins with
+ * no such tick means that the guest turned its timer off.
+ */
+void i8254_ticks_masked(struct i8254_ticks *t, bool masked, u64 now)
+{
+	if (masked) {
+		if (t->masked)
+			return;
+		t->masked = true;
+		t->mask_off = !t->unaccepted && !t->held;
+		t->masked_at = now;
+		t->masked_owed = 0;
+		return;
+	}
+
+	ticks_expire_mask(t, now);
+	t->masked = false;
+	if (t->held)
+		t->again = true;
+}
+
+/**
+ * i8254_ticks_restart - the guest reprogrammed its timer
+ * @t: the VM's ticks
+ * @period: of the ticks to come, in clocks; 0 where there will be one at most
+ *
+ * Drops what was owed: those were ticks of another timer. A tick that is due
+ * and on its way to the irqchip still gets there.
+ */
+void i8254_ticks_restart(struct i8254_ticks *t, u64 period)
+{
+	t->lost += t->backlog;
+	t->backlog = 0;
+	t->held = false;
+	t->again = false;
+	t->unaccepted = false;
+	t->was_unaccepted = false;
+	t->not_before = 0;
+	t->period = period;
+}
+
+/**
+ * i8254_ticks_configure - select a policy
+ * @t: the VM's ticks
+ * @config: as i8254_tick_config_check() left it
+ *
+ * Keeps what is owed as far as the new policy can hold it; the rest is lost.
+ */
+void i8254_ticks_configure(struct i8254_ticks *t,
+			   const struct i8254_tick_config *config)
+{
+	/* No EOI was seen: nothing is known of what the guest accepted. */
+	if (t->config.policy && !t->config.policy->needs_ack)
+		t->unaccepted = false;
+
+	t->config = *config;
+	ticks_trim(t);
+}
+
+/**
+ * i8254_ticks_init - start with nothing due and nothing owed
+ * @t: the VM's ticks
+ * @config: as i8254_tick_config_check() left it
+ * @min_spacing: the least time between two timers, clocks
+ */
+void i8254_ticks_init(struct i8254_ticks *t,
+		      const struct i8254_tick_config *config, u64 min_spacing)
+{
+	memset(t, 0, sizeof(*t));
+	t->min_spacing = min_spacing;
+	i8254_ticks_configure(t, config);
+}
+
+static u64 capacity_none(const struct i8254_ticks *t)
+{
+	return 0;
+}
+
+static u64 capacity_one(const struct i8254_ticks *t)
+{
+	return 1;
+}
+
+static u64 capacity_limit(const struct i8254_ticks *t)
+{
+	return t->config.backlog_limit ?: U64_MAX;
+}
+
+static u64 spacing_none(const struct i8254_ticks *t)
+{
+	return 0;
+}
+
+/* Rounded up, so that the frequency is never above what was asked for. */
+static u64 spacing_slew(const struct i8254_ticks *t)
+{
+	u32 percent = 100 + t->config.slew_rate;
+	u64 spacing = div_u64(t->period * 100 + percent - 1, percent);
+
+	return spacing < t->min_spacing ? 0 : spacing;
+}
+
+/* Replays every lost tick, each as soon as the one before it is accepted. */
+static const struct i8254_policy delay = {
+	.id		= KVM_PIT_TICK_DELAY,
+	.name		= "delay",
+	.needs_ack	= true,
+	.has_limit	= true,
+	.capacity	= capacity_limit,
+	.spacing	= spacing_none,
+};
+
+/* Never replays: what the irqchip's latch does not catch is lost. */
+static const struct i8254_policy discard = {
+	.id		= KVM_PIT_TICK_DISCARD,
+	.name		= "discard",
+	.latch		= true,
+	.capacity	= capacity_none,
+	.spacing	= spacing_none,
+};
+
+/* Replays every lost tick, at a frequency that is raised by a rate. */
+static const struct i8254_policy slew = {
+	.id		= KVM_PIT_TICK_SLEW,
+	.name		= "slew",
+	.needs_ack	= true,
+	.slew_rate	= 100,
+	.has_limit	= true,
+	.capacity	= capacity_limit,
+	.spacing	= spacing_slew,
+};
+
+/*
+ * Replays one for all that were lost. Where the guest does not accept ticks
+ * that one is in the irqchip's latch already; what merge adds to discard is
+ * that it also outlives a mask at an IOAPIC, which has no latch.
+ */
+static const struct i8254_policy merge = {
+	.id		= KVM_PIT_TICK_MERGE,
+	.name		= "merge",
+	.latch		= true,
+	.needs_ack	= true,
+	.capacity	= capacity_one,
+	.spacing	= spacing_none,
+};
+
+static const struct i8254_policy * const policies[] = {
+	&delay, &discard, &slew, &merge,
+};
+
+/**
+ * i8254_policy_by_id - look a policy up
+ * @id: KVM_PIT_TICK_x
+ *
+ * Return: the policy, or NULL.
+ */
+const struct i8254_policy *i8254_policy_by_id(u64 id)
+{
+	for (int i = 0; i < ARRAY_SIZE(policies); i++)
+		if (policies[i]->id == id)
+			return policies[i];
+
+	return NULL;
+}
+
+/**
+ * i8254_policy_by_name - look a policy up
+ * @name: as a user writes it, with or without a newline at its end
+ *
+ * Return: the policy, or NULL.
+ */
+const struct i8254_policy *i8254_policy_by_name(const char *name)
+{
+	for (int i = 0; i < ARRAY_SIZE(policies); i++)
+		if (sysfs_streq(policies[i]->name, name))
+			return policies[i];
+
+	return NULL;
+}
+
+/**
+ * i8254_policy_mask - what KVM_CHECK_EXTENSION says
+ *
+ * Return: 1 << KVM_PIT_TICK_x for every policy there is, or-ed together.
+ */
+u32 i8254_policy_mask(void)
+{
+	u32 mask = 0;
+
+	for (int i = 0; i < ARRAY_SIZE(policies); i++)
+		mask |= BIT(policies[i]->id);
+
+	return mask;
+}
+
+/**
+ * i8254_tick_config_check - check a configuration, fill in its defaults
+ * @config: what was asked for
+ *
+ * Return: 0, or -EINVAL where the policy is unknown, the slew rate is out of
+ * range, or something is given that the policy does not have.
+ */
+int i8254_tick_config_check(struct i8254_tick_config *config)
+{
+	const struct i8254_policy *policy = config->policy;
+
+	if (!policy)
+		return -EINVAL;
+	if (config->slew_rate > (policy->slew_rate ? I8254_SLEW_RATE_MAX : 0))
+		return -EINVAL;
+	if (config->backlog_limit && !policy->has_limit)
+		return -EINVAL;
+
+	if (!config->slew_rate)
+		config->slew_rate = policy->slew_rate;
+	return 0;
+}

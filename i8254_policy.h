@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Lost-tick policies: which of the ticks that came due is raised, and when.
+ *
+ * Pure accounting. Nothing in here reads a clock, takes a lock, allocates or
+ * raises an interrupt: the caller says what happened at which time, asks what
+ * to raise, and reports how the irqchip took it.
+ */
+#ifndef __I8254_POLICY_H
+#define __I8254_POLICY_H
+
+#include <linux/types.h>
+
+#include "i8254.h"
+
+#define I8254_SLEW_RATE_MAX	900
+
+struct i8254_ticks;
+
+/**
+ * struct i8254_policy - one lost-tick policy
+ * @id: KVM_PIT_TICK_x
+ * @name: what it is called in module parameters and debugfs
+ * @latch: raise a due tick at once, even where the last one is not accepted:
+ *	the irqchip's own latch holds one, and the others are lost in it
+ * @needs_ack: works only where the guest's EOIs are seen
+ * @slew_rate: the default rate, percent above nominal; 0: it has none
+ * @has_limit: the backlog can be limited
+ * @capacity: how many ticks may be owed, ticks
+ * @spacing: the least time from one raise to that of an owed tick, clocks
+ */
+struct i8254_policy {
+	u32 id;
+	const char *name;
+	bool latch;
+	bool needs_ack;
+	u32 slew_rate;
+	bool has_limit;
+	u64 (*capacity)(const struct i8254_ticks *t);
+	u64 (*spacing)(const struct i8254_ticks *t);
+};
+
+/**
+ * enum i8254_raise - what is to be raised
+ * @I8254_RAISE_NONE: nothing for now
+ * @I8254_RAISE_DUE: a tick on its due time
+ * @I8254_RAISE_OWED: a tick from the backlog
+ * @I8254_RAISE_AGAIN: the held tick, at those irqchips that drop an edge which
+ *	finds its line masked
+ */
+enum i8254_raise {
+	I8254_RAISE_NONE,
+	I8254_RAISE_DUE,
+	I8254_RAISE_OWED,
+	I8254_RAISE_AGAIN,
+};
+
+/**
+ * struct i8254_tick_config - how one VM's ticks are dealt with
+ * @policy: the policy
+ * @slew_rate: percent above the nominal frequency, 1..I8254_SLEW_RATE_MAX; 0
+ *	for policies without one
+ * @backlog_limit: how many ticks may be owed; 0: any number
+ */
+struct i8254_tick_config {
+	const struct i8254_policy *policy;
+	u32 slew_rate;
+	u64 backlog_limit;
+};
+
+/**
+ * struct i8254_ticks - the ticks of one VM
+ * @config: set through i8254_ticks_configure()
+ * @period: clocks from one due tick to the next; 0: one-shot or unknown
+ * @min_spacing: a spacing below that is not kept, since no timer may fire so
+ *	often: owed ticks then follow each acceptance. Clocks
+ *
+ * @wanted: a due tick is to be raised
+ * @again: the held tick is to be raised again
+ * @raising: what i8254_ticks_take() gave out and i8254_ticks_raised() has not
+ *	got back
+ * @unaccepted: a raised tick waits for the guest's EOI
+ * @was_unaccepted: the same, but for the tick in @raising
+ * @held: the oldest tick in @backlog was raised, but its line was masked: the
+ *	8259 has latched it, an IOAPIC has dropped it
+ * @backlog: ticks owed
+ * @not_before: no owed tick is raised before that clock
+ *
+ * @masked: IRQ0 was masked and not unmasked since, as far as known
+ * @mask_off: that mask means that the guest turned its timer off
+ * @masked_at: clock at which that mask began
+ * @masked_owed: ticks that came to be owed under it
+ *
+ * @due: ticks that came due
+ * @delivered: of these, the ones that the irqchip took on their due time
+ * @replayed: the ones that it took later
+ * @lost: the ones that it never will
+ *
+ * Whenever nothing is wanted or being raised,
+ * @due = @delivered + @replayed + @lost + @backlog.
+ *
+ * Times are clocks of the chip. All locking is the caller's.
+ */
+struct i8254_ticks {
+	struct i8254_tick_config config;
+	u64 period;
+	u64 min_spacing;
+
+	bool wanted;
+	bool again;
+	enum i8254_raise raising;
+	bool unaccepted;
+	bool was_unaccepted;
+	bool held;
+	u64 backlog;
+	u64 not_before;
+
+	bool masked;
+	bool mask_off;
+	u64 masked_at;
+	u64 masked_owed;
+
+	u64 due;
+	u64 delivered;
+	u64 replayed;
+	u64 lost;
+};
+
+/* A mask that lasts that long means "off", however it began: one second. */
+#define I8254_MASK_OFF_CLOCKS	1193182
+
+const struct i8254_policy *i8254_policy_by_id(u64 id);
+const struct i8254_policy *i8254_policy_by_name(const char *name);
+u32 i8254_policy_mask(void);
+
+int i8254_tick_config_check(struct i8254_tick_config *config);
+
+void i8254_ticks_init(struct i8254_ticks *t,
+		      const struct i8254_tick_config *config, u64 min_spacing);
+void i8254_ticks_configure(struct i8254_ticks *t,
+			   const struct i8254_tick_config *config);
+void i8254_ticks_restart(struct i8254_ticks *t, u64 period);
+
+void i8254_ticks_due(struct i8254_ticks *t, u64 n, u64 now);
+u64 i8254_ticks_next(const struct i8254_ticks *t);
+enum i8254_raise i8254_ticks_take(struct i8254_ticks *t, u64 now);
+void i8254_ticks_raised(struct i8254_ticks *t, int result, u64 now);
+void i8254_ticks_acked(struct i8254_ticks *t, u64 now);
+void i8254_ticks_masked(struct i8254_ticks *t, bool masked, u64 now);
+
+#endif /* __I8254_POLICY_H */
