@@ -1,0 +1,353 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * How this PIT gets onto a stock kvm.ko, and off again.
+ *
+ * A few functions of kvm.ko are hooked by ftrace. The callback looks at the
+ * arguments and sends a call into this module where it concerns a PIT of ours,
+ * or the creation of one; any other call runs the original, untouched. So
+ * nothing in here ever has to call an original.
+ *
+ * VMs that have a PIT when the module is loaded keep it.
+ *
+ * This is the only file that knows that the module is a guest in kvm.ko.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/delay.h>
+#include <linux/ftrace.h>
+#include <linux/kprobes.h>
+#include <linux/kvm_host.h>
+#include <linux/module.h>
+#include <linux/rcupdate.h>
+#include <linux/static_call.h>
+
+#include <linux/kvm_i8254.h>
+
+#include "attach.h"
+#include "i8254_policy.h"
+#include "kvm_pit.h"
+
+/* Functions that are looked up */
+
+#define KVM_PIT_DEFINE_CALL(func) DEFINE_STATIC_CALL_NULL(pit_##func, func);
+KVM_PIT_FOR_EACH_CALL(KVM_PIT_DEFINE_CALL)
+
+/*
+ * kallsyms is closed to modules, but a kprobe, which need not be armed, says
+ * where it would go: past the ENDBR of a function that has one.
+ */
+static void *attach_lookup(const char *name)
+{
+	struct kprobe kp = {
+		.symbol_name = name,
+		.flags = KPROBE_FLAG_DISABLED,
+	};
+	int ret = register_kprobe(&kp);
+	void *addr = kp.addr;
+
+	if (ret) {
+		pr_err("cannot load: this kernel's KVM has no %s (error %d)\n",
+		       name, ret);
+		return NULL;
+	}
+	unregister_kprobe(&kp);
+	return addr;
+}
+
+#define KVM_PIT_LOOK_UP_CALL(func)			\
+do {							\
+	void *addr = attach_lookup(#func);		\
+							\
+	if (!addr)					\
+		return -ENOENT;				\
+	static_call_update(pit_##func, addr);		\
+} while (0);
+
+static int attach_look_up_calls(void)
+{
+	KVM_PIT_FOR_EACH_CALL(KVM_PIT_LOOK_UP_CALL)
+	return 0;
+}
+
+/* Calls that were sent here */
+
+/*
+ * Calls into this module that have not returned. An ftrace_ops that goes away
+ * does not wait for them, and they may sleep.
+ */
+static atomic_t calls_inside = ATOMIC_INIT(0);
+
+static void attach_leave(void)
+{
+	atomic_dec(&calls_inside);
+}
+
+/* A creation brings the reference that its PIT holds on the module. */
+static long attached_vm_ioctl(struct file *filp, unsigned int ioctl,
+			      unsigned long arg)
+{
+	bool create = ioctl == KVM_CREATE_PIT || ioctl == KVM_CREATE_PIT2;
+	int ret;
+
+	ret = kvm_pit_ioctl(filp->private_data, ioctl, (void __user *)arg);
+	if (create && ret)
+		module_put(THIS_MODULE);
+	attach_leave();
+	return ret;
+}
+
+static int attached_check_extension(struct kvm *kvm, long ext)
+{
+	int ret = i8254_policy_mask();
+
+	attach_leave();
+	return ret;
+}
+
+static int attached_enable_cap(struct kvm *kvm, struct kvm_enable_cap *cap)
+{
+	int ret = kvm_pit_enable_cap(kvm, cap);
+
+	attach_leave();
+	return ret;
+}
+
+/*
+ * A call of KVM_CREATE_PIT that was inside KVM's own before the hooks came into
+ * force, while another one has created a PIT of ours.
+ */
+static struct kvm_pit *attached_create_pit(struct kvm *kvm, u32 flags)
+{
+	attach_leave();
+	return NULL;
+}
+
+static void attached_free_pit(struct kvm *kvm)
+{
+	kvm_pit_destroy(kvm_to_pit(kvm));
+	module_put(THIS_MODULE);
+	attach_leave();
+}
+
+static void attached_migrate_timer(struct kvm_vcpu *vcpu)
+{
+	/* Stock KVM's choice: the timer is where vCPU 0 is. */
+	if (!vcpu->vcpu_id)
+		kvm_pit_migrate_timer(kvm_to_pit(vcpu->kvm));
+	attach_leave();
+}
+
+/* Which calls are sent here */
+
+static bool redirect_vm_ioctl(struct pt_regs *regs)
+{
+	struct file *filp = (struct file *)regs_get_kernel_argument(regs, 0);
+	unsigned int ioctl = regs_get_kernel_argument(regs, 1);
+	struct kvm *kvm = filp->private_data;
+
+	switch (ioctl) {
+	case KVM_CREATE_PIT:
+	case KVM_CREATE_PIT2:
+		/* Once the module is on its way out KVM's own is created. */
+		return !kvm->arch.vpit && try_module_get(THIS_MODULE);
+	case KVM_GET_PIT:
+	case KVM_SET_PIT:
+	case KVM_GET_PIT2:
+	case KVM_SET_PIT2:
+	case KVM_REINJECT_CONTROL:
+		return kvm_to_pit(kvm);
+	default:
+		return false;
+	}
+}
+
+static bool redirect_check_extension(struct pt_regs *regs)
+{
+	return regs_get_kernel_argument(regs, 1) == KVM_CAP_PIT_TICK_POLICY;
+}
+
+static bool redirect_enable_cap(struct pt_regs *regs)
+{
+	struct kvm_enable_cap *cap = (void *)regs_get_kernel_argument(regs, 1);
+
+	return cap->cap == KVM_CAP_PIT_TICK_POLICY;
+}
+
+/* Of kvm_create_pit() and kvm_free_pit() */
+static bool redirect_own_pit(struct pt_regs *regs)
+{
+	return kvm_to_pit((struct kvm *)regs_get_kernel_argument(regs, 0));
+}
+
+static bool redirect_migrate_timer(struct pt_regs *regs)
+{
+	struct kvm_vcpu *vcpu = (void *)regs_get_kernel_argument(regs, 0);
+
+	return kvm_to_pit(vcpu->kvm);
+}
+
+/* Hooks */
+
+static void attach_callback(unsigned long ip, unsigned long parent_ip,
+			    struct ftrace_ops *ops, struct ftrace_regs *fregs);
+
+/**
+ * struct attach_hook - a function of kvm.ko that is hooked
+ * @name: its name
+ * @redirect: whether a call is sent here
+ * @to: where it is sent: a function of the same signature, which ends with
+ *	attach_leave()
+ * @registered: @ops are in place
+ * @ops: what ftrace knows of it
+ */
+struct attach_hook {
+	const char *name;
+	bool (*redirect)(struct pt_regs *regs);
+	void *to;
+	bool registered;
+	struct ftrace_ops ops;
+};
+
+#define ATTACH_HOOK(_name, _redirect, _to) {			\
+	.name = _name,						\
+	.redirect = _redirect,					\
+	.to = _to,						\
+	.ops = {						\
+		.func = attach_callback,			\
+		.flags = FTRACE_OPS_FL_SAVE_REGS |		\
+			 FTRACE_OPS_FL_IPMODIFY |		\
+			 FTRACE_OPS_FL_PERMANENT,		\
+	},							\
+}
+
+/*
+ * In the order in which they come into force: destruction before creation.
+ */
+static struct attach_hook attach_hooks[] = {
+	ATTACH_HOOK("kvm_free_pit", redirect_own_pit, attached_free_pit),
+	ATTACH_HOOK("kvm_create_pit", redirect_own_pit, attached_create_pit),
+	ATTACH_HOOK("__kvm_migrate_pit_timer", redirect_migrate_timer,
+		    attached_migrate_timer),
+	ATTACH_HOOK("kvm_arch_vm_ioctl", redirect_vm_ioctl, attached_vm_ioctl),
+	ATTACH_HOOK("kvm_vm_ioctl_enable_cap", redirect_enable_cap,
+		    attached_enable_cap),
+	ATTACH_HOOK("kvm_vm_ioctl_check_extension", redirect_check_extension,
+		    attached_check_extension),
+};
+
+static void attach_callback(unsigned long ip, unsigned long parent_ip,
+			    struct ftrace_ops *ops, struct ftrace_regs *fregs)
+{
+	struct attach_hook *hook = container_of(ops, struct attach_hook, ops);
+	struct pt_regs *regs = ftrace_get_regs(fregs);
+
+	if (!regs || !hook->redirect(regs))
+		return;
+
+	atomic_inc(&calls_inside);
+	instruction_pointer_set(regs, (unsigned long)hook->to);
+}
+
+static const char *attach_why(int error)
+{
+	switch (error) {
+	case -EBUSY:
+		return "ftrace is off (kernel.ftrace_enabled=0), or a live patch has that function";
+	case -ENODEV:
+		return "ftrace is disabled";
+	default:
+		return "ftrace cannot hook that function";
+	}
+}
+
+static int attach_register(struct attach_hook *hook)
+{
+	void *addr = attach_lookup(hook->name);
+	int ret;
+
+	if (!addr)
+		return -ENOENT;
+
+	ret = ftrace_set_filter_ip(&hook->ops, (unsigned long)addr, 0, 0);
+	if (!ret)
+		ret = register_ftrace_function(&hook->ops);
+	if (ret) {
+		pr_err("cannot load: %s: %s (error %d)\n", hook->name,
+		       attach_why(ret), ret);
+		ftrace_free_filter(&hook->ops);
+		return ret;
+	}
+
+	hook->registered = true;
+	return 0;
+}
+
+static void attach_unregister(struct attach_hook *hook)
+{
+	if (!hook->registered)
+		return;
+
+	unregister_ftrace_function(&hook->ops);
+	ftrace_free_filter(&hook->ops);
+	hook->registered = false;
+}
+
+/*
+ * Let nobody in, wait for those inside to come to their end, and then for
+ * those that are still in the last few instructions of it.
+ */
+static void attach_unregister_all(void)
+{
+	for (int i = ARRAY_SIZE(attach_hooks) - 1; i >= 0; i--)
+		attach_unregister(&attach_hooks[i]);
+
+	while (atomic_read(&calls_inside))
+		msleep(1);
+	synchronize_rcu_tasks();
+}
+
+static int attach_register_all(void)
+{
+	for (int i = 0; i < ARRAY_SIZE(attach_hooks); i++) {
+		int ret = attach_register(&attach_hooks[i]);
+
+		if (ret)
+			return ret;
+	}
+
+	return 0;
+}
+
+static int __init attach_init(void)
+{
+	int ret;
+
+	ret = attach_look_up_calls();
+	if (ret)
+		return ret;
+
+	ret = kvm_pit_init();
+	if (ret)
+		return ret;
+
+	ret = attach_register_all();
+	if (ret) {
+		attach_unregister_all();
+		kvm_pit_exit();
+		return ret;
+	}
+
+	pr_info("the in-kernel PIT of VMs created from now on\n");
+	return 0;
+}
+module_init(attach_init);
+
+static void __exit attach_exit(void)
+{
+	attach_unregister_all();
+	kvm_pit_exit();
+}
+module_exit(attach_exit);
+
+MODULE_DESCRIPTION("KVM's in-kernel i8254 with lost-tick policies");
+MODULE_LICENSE("GPL");

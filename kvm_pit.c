@@ -1,0 +1,1076 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * KVM's in-kernel PIT.
+ *
+ * The way of a tick: the guest's OUT arrives in pit_ioport_write(), which hands
+ * it to the chip (i8254.c). The chip says when OUT0 rises next, and pit_arm()
+ * sets the hrtimer to that time. When it fires, pit_sync() brings the chip to
+ * the present and reports every rise as a due tick to the policy
+ * (i8254_policy.c). pit_deliver() raises at the irqchip what the policy gives
+ * out. The guest's EOI comes back through pit_ack_irq(), and the policy may
+ * have the next tick ready.
+ *
+ * Not in here: how all this gets onto a KVM that has a PIT already (attach.c).
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/debugfs.h>
+#include <linux/hrtimer.h>
+#include <linux/kvm_host.h>
+#include <linux/moduleparam.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+#include <linux/workqueue.h>
+
+#include <kvm/iodev.h>
+#include <linux/kvm_i8254.h>
+
+#include "attach.h"
+#include "i8254.h"
+#include "i8254_policy.h"
+#include "kvm_pit.h"
+
+#define PIT_BASE	0x40
+#define PIT_PORTS	4
+#define SPEAKER_PORT	0x61
+
+/*
+ * An access of up to four bytes at the last port still concerns the device,
+ * and the bus hands over only accesses that lie in a device's range as a whole.
+ */
+#define PIT_RANGE(ports)	((ports) + 3)
+
+#define PIT_GSI		0
+
+/* Port 0x61 */
+#define SPEAKER_GATE2	BIT(0)
+#define SPEAKER_DATA	BIT(1)
+#define SPEAKER_REFRESH	BIT(4)
+#define SPEAKER_OUT2	BIT(5)
+
+/* The refresh bit toggles every 15 us: a PC runs counter 1 with that count. */
+#define REFRESH_CLOCKS	18
+
+/* read_state and write_state of struct kvm_pit_channel_state, beside the
+ * values of enum i8254_access: the next byte is the high one of two.
+ */
+#define STATE_WORD_MSB	4
+
+/* Its mode where no control word was written. */
+#define STATE_UNPROGRAMMED	0xff
+
+/**
+ * struct kvm_pit - the PIT of one VM
+ * @dev: on the VM's I/O bus, at ports 0x40..0x43
+ * @speaker_dev: the same, at port 0x61
+ * @kvm: the VM
+ * @epoch_ns: clock 0 of the chip, CLOCK_MONOTONIC
+ * @irq_source_id: the device's own line to IRQ0
+ * @debugfs: the folder in that of the VM
+ *
+ * @config_lock: one change of the policy at a time
+ * @notified: the notifiers are registered; under @config_lock
+ * @ack_notifier: told of the guest's EOIs
+ * @mask_notifier: told of the guest's masking
+ *
+ * @lock: of all that follows; taken with interrupts off, inside of the
+ *	irqchips' locks, so that none of these may be taken under it
+ * @chip: the 8254
+ * @ticks: its ticks
+ * @flags: KVM_PIT_FLAGS_x
+ * @not_before: the timer does not fire for a periodic counter before that,
+ *	CLOCK_MONOTONIC
+ * @nmi_due: a tick is due at the LAPICs that have LVT0 in NMI mode
+ * @dying: no timer is armed any more, and no work queued
+ *
+ * @timer: fires when the chip or the policy has something to do
+ * @work: raises ticks where the caller's context does not allow it
+ */
+struct kvm_pit {
+	struct kvm_io_device dev;
+	struct kvm_io_device speaker_dev;
+	struct kvm *kvm;
+	u64 epoch_ns;
+	int irq_source_id;
+	struct dentry *debugfs;
+
+	struct mutex config_lock;
+	bool notified;
+	struct kvm_irq_ack_notifier ack_notifier;
+	struct kvm_irq_mask_notifier mask_notifier;
+
+	spinlock_t lock;
+	struct i8254 chip;
+	struct i8254_ticks ticks;
+	u32 flags;
+	ktime_t not_before;
+	bool nmi_due;
+	bool dying;
+
+	struct hrtimer timer;
+	struct work_struct work;
+};
+
+static struct workqueue_struct *pit_wq;
+
+/* Module parameters */
+
+static const struct i8254_policy *param_policy;
+static const struct i8254_policy *param_reinject;
+static unsigned int param_slew_rate = 100;
+static unsigned long param_backlog_limit;
+static unsigned int param_min_period_us = 200;
+
+static int param_set_policy(const char *val, const struct kernel_param *kp)
+{
+	const struct i8254_policy *policy = i8254_policy_by_name(val);
+
+	if (!policy || (kp->arg == &param_reinject && !policy->needs_ack))
+		return -EINVAL;
+
+	WRITE_ONCE(*(const struct i8254_policy **)kp->arg, policy);
+	return 0;
+}
+
+/* The policy that a parameter names, delay where it was not given. */
+static const struct i8254_policy *
+param_to_policy(const struct i8254_policy **param)
+{
+	return READ_ONCE(*param) ?: i8254_policy_by_id(KVM_PIT_TICK_DELAY);
+}
+
+static int param_get_policy(char *buf, const struct kernel_param *kp)
+{
+	return sysfs_emit(buf, "%s\n", param_to_policy(kp->arg)->name);
+}
+
+static int param_set_slew_rate(const char *val, const struct kernel_param *kp)
+{
+	return param_set_uint_minmax(val, kp, 1, I8254_SLEW_RATE_MAX);
+}
+
+static int param_set_min_period(const char *val, const struct kernel_param *kp)
+{
+	return param_set_uint_minmax(val, kp, 10, USEC_PER_SEC);
+}
+
+static const struct kernel_param_ops policy_param_ops = {
+	.set = param_set_policy,
+	.get = param_get_policy,
+};
+
+static const struct kernel_param_ops slew_rate_param_ops = {
+	.set = param_set_slew_rate,
+	.get = param_get_uint,
+};
+
+static const struct kernel_param_ops min_period_param_ops = {
+	.set = param_set_min_period,
+	.get = param_get_uint,
+};
+
+module_param_cb(policy, &policy_param_ops, &param_policy, 0644);
+MODULE_PARM_DESC(policy, "A new VM's lost-tick policy: delay (default), discard, slew or merge");
+module_param_cb(reinject, &policy_param_ops, &param_reinject, 0644);
+MODULE_PARM_DESC(reinject, "What KVM_REINJECT_CONTROL 1 selects: delay (default), slew or merge");
+module_param_cb(slew_rate, &slew_rate_param_ops, &param_slew_rate, 0644);
+MODULE_PARM_DESC(slew_rate, "A new VM's slew rate in percent above nominal, 1..900 (default 100)");
+module_param_named(backlog_limit, param_backlog_limit, ulong, 0644);
+MODULE_PARM_DESC(backlog_limit, "How many ticks a new VM may be owed (default 0: any number)");
+module_param_cb(min_period_us, &min_period_param_ops, &param_min_period_us, 0644);
+MODULE_PARM_DESC(min_period_us, "How often the timer fires for a periodic counter, 10..1000000 us (default 200); ticks in between are batched");
+
+/* A configuration of @policy, the rest as the parameters have it. */
+static struct i8254_tick_config pit_default_config(const struct i8254_policy *policy)
+{
+	return (struct i8254_tick_config) {
+		.policy = policy,
+		.slew_rate = policy->slew_rate ? READ_ONCE(param_slew_rate) : 0,
+		.backlog_limit = policy->has_limit ?
+				 READ_ONCE(param_backlog_limit) : 0,
+	};
+}
+
+/* Time */
+
+static u64 pit_now(const struct kvm_pit *pit)
+{
+	return i8254_ns_to_clocks(ktime_get_ns() - pit->epoch_ns);
+}
+
+static ktime_t pit_clock_to_ktime(const struct kvm_pit *pit, u64 clock)
+{
+	u64 ns = i8254_clocks_to_ns(clock);
+
+	return ns < KTIME_MAX - pit->epoch_ns ? ns + pit->epoch_ns : KTIME_MAX;
+}
+
+/* In HPET legacy mode the HPET's timer 0 drives IRQ0 in place of OUT0. */
+static bool pit_drives_irq0(const struct kvm_pit *pit)
+{
+	return !(pit->flags & KVM_PIT_FLAGS_HPET_LEGACY);
+}
+
+static void pit_due(struct kvm_pit *pit, u64 n, u64 now)
+{
+	if (!n || !pit_drives_irq0(pit))
+		return;
+
+	i8254_ticks_due(&pit->ticks, n, now);
+	if (atomic_read(&pit->kvm->arch.vapics_in_nmi_mode) > 0)
+		pit->nmi_due = true;
+}
+
+/* Bring the chip to the present, and let no tick pass uncounted. */
+static u64 pit_sync(struct kvm_pit *pit)
+{
+	u64 now;
+
+	lockdep_assert_held(&pit->lock);
+
+	now = pit_now(pit);
+	pit_due(pit, i8254_advance(&pit->chip, now), now);
+	return now;
+}
+
+static void pit_arm(struct kvm_pit *pit)
+{
+	u64 next = i8254_ticks_next(&pit->ticks);
+	ktime_t expires;
+
+	if (pit_drives_irq0(pit))
+		next = min(next, i8254_next_rise(&pit->chip, 0));
+	if (next == I8254_NEVER) {
+		/* Where it is just firing it finds nothing to do. */
+		hrtimer_try_to_cancel(&pit->timer);
+		return;
+	}
+
+	expires = pit_clock_to_ktime(pit, next);
+	if (pit->ticks.period)
+		expires = max(expires, pit->not_before);
+	hrtimer_start(&pit->timer, expires, HRTIMER_MODE_ABS);
+}
+
+/*
+ * After every change: have raised what can be raised, and come back for the
+ * rest.
+ */
+static void pit_update(struct kvm_pit *pit, u64 now)
+{
+	lockdep_assert_held(&pit->lock);
+
+	if (pit->dying)
+		return;
+
+	if (pit->nmi_due || i8254_ticks_next(&pit->ticks) <= now)
+		queue_work(pit_wq, &pit->work);
+	else
+		pit_arm(pit);
+}
+
+static enum hrtimer_restart pit_timer_fn(struct hrtimer *timer)
+{
+	struct kvm_pit *pit = container_of(timer, struct kvm_pit, timer);
+	unsigned long irqflags;
+
+	spin_lock_irqsave(&pit->lock, irqflags);
+	pit->not_before = ktime_add_us(hrtimer_get_expires(timer),
+				       READ_ONCE(param_min_period_us));
+	pit_update(pit, pit_sync(pit));
+	spin_unlock_irqrestore(&pit->lock, irqflags);
+
+	/* Whoever holds the lock arms it; a restart could undo that. */
+	return HRTIMER_NORESTART;
+}
+
+/* Raising ticks */
+
+/*
+ * Pulse those lines of IRQ0 that have no latch of their own, which is all but
+ * the 8259's: the tick was masked when it was raised first, the 8259 kept it,
+ * and it must not get another.
+ */
+static int pit_pulse_again(struct kvm_pit *pit)
+{
+	struct kvm_kernel_irq_routing_entry entries[KVM_NR_IRQCHIPS], *e;
+	struct kvm *kvm = pit->kvm;
+	int idx, n, result = -1;
+
+	idx = srcu_read_lock(&kvm->irq_srcu);
+	n = pit_call(kvm_irq_map_gsi)(kvm, entries, PIT_GSI);
+	srcu_read_unlock(&kvm->irq_srcu, idx);
+
+	for (e = entries; e < entries + n; e++) {
+		if (e->type == KVM_IRQ_ROUTING_IRQCHIP &&
+		    e->irqchip.irqchip != KVM_IRQCHIP_IOAPIC)
+			continue;
+		result = max(result, e->set(e, kvm, pit->irq_source_id, 1, false));
+		e->set(e, kvm, pit->irq_source_id, 0, false);
+	}
+
+	return result;
+}
+
+static int pit_pulse(struct kvm_pit *pit)
+{
+	int result;
+
+	result = pit_call(kvm_set_irq)(pit->kvm, pit->irq_source_id, PIT_GSI, 1, false);
+	pit_call(kvm_set_irq)(pit->kvm, pit->irq_source_id, PIT_GSI, 0, false);
+
+	return result;
+}
+
+/*
+ * The NMI watchdog of an old Linux: a tick is an NMI on every vCPU whose LVT0
+ * is in NMI mode, whatever IRQ0 does. Nothing acknowledges an NMI, so it waits
+ * for nothing.
+ */
+static void pit_deliver_nmi(struct kvm_pit *pit)
+{
+	struct kvm_vcpu *vcpu;
+	unsigned long i;
+
+	kvm_for_each_vcpu(i, vcpu, pit->kvm)
+		pit_call(kvm_apic_nmi_wd_deliver)(vcpu);
+}
+
+/*
+ * Raise all that the policy gives out. Takes the irqchips' locks, and so must
+ * not be called under them or from the timer.
+ */
+static void pit_deliver(struct kvm_pit *pit)
+{
+	enum i8254_raise raise;
+	unsigned long irqflags;
+	bool nmi;
+	int result;
+
+	spin_lock_irqsave(&pit->lock, irqflags);
+	while ((raise = i8254_ticks_take(&pit->ticks, pit_now(pit)))) {
+		spin_unlock_irqrestore(&pit->lock, irqflags);
+		result = raise == I8254_RAISE_AGAIN ? pit_pulse_again(pit) :
+						      pit_pulse(pit);
+		spin_lock_irqsave(&pit->lock, irqflags);
+		i8254_ticks_raised(&pit->ticks, result, pit_now(pit));
+	}
+	nmi = pit->nmi_due;
+	pit->nmi_due = false;
+	if (!pit->dying)
+		pit_arm(pit);
+	spin_unlock_irqrestore(&pit->lock, irqflags);
+
+	if (nmi)
+		pit_deliver_nmi(pit);
+}
+
+static void pit_work_fn(struct work_struct *work)
+{
+	pit_deliver(container_of(work, struct kvm_pit, work));
+}
+
+/* The guest's EOI, on the vCPU's thread, the irqchip's lock dropped. */
+static void pit_ack_irq(struct kvm_irq_ack_notifier *notifier)
+{
+	struct kvm_pit *pit = container_of(notifier, struct kvm_pit, ack_notifier);
+	unsigned long irqflags;
+
+	spin_lock_irqsave(&pit->lock, irqflags);
+	i8254_ticks_acked(&pit->ticks, pit_now(pit));
+	spin_unlock_irqrestore(&pit->lock, irqflags);
+
+	pit_deliver(pit);
+}
+
+/* Comes with the irqchip's lock held. */
+static void pit_mask_irq(struct kvm_irq_mask_notifier *notifier, bool masked)
+{
+	struct kvm_pit *pit = container_of(notifier, struct kvm_pit, mask_notifier);
+	unsigned long irqflags;
+	u64 now;
+
+	spin_lock_irqsave(&pit->lock, irqflags);
+	now = pit_sync(pit);
+	i8254_ticks_masked(&pit->ticks, masked, now);
+	pit_update(pit, now);
+	spin_unlock_irqrestore(&pit->lock, irqflags);
+}
+
+/* Policy */
+
+/*
+ * APICv and AVIC do not report the EOIs of edge-triggered interrupts: inhibit
+ * them for as long as the policy lives on EOIs.
+ */
+static void pit_watch_irq(struct kvm_pit *pit)
+{
+	struct kvm *kvm = pit->kvm;
+
+	if (pit->notified)
+		return;
+
+	kvm_set_apicv_inhibit(kvm, APICV_INHIBIT_REASON_PIT_REINJ);
+	pit_call(kvm_register_irq_ack_notifier)(kvm, &pit->ack_notifier);
+	pit_call(kvm_register_irq_mask_notifier)(kvm, PIT_GSI, &pit->mask_notifier);
+	pit->notified = true;
+}
+
+static void pit_unwatch_irq(struct kvm_pit *pit)
+{
+	struct kvm *kvm = pit->kvm;
+
+	if (!pit->notified)
+		return;
+
+	pit_call(kvm_unregister_irq_mask_notifier)(kvm, PIT_GSI, &pit->mask_notifier);
+	pit_call(kvm_unregister_irq_ack_notifier)(kvm, &pit->ack_notifier);
+	kvm_clear_apicv_inhibit(kvm, APICV_INHIBIT_REASON_PIT_REINJ);
+	pit->notified = false;
+}
+
+static void pit_configure(struct kvm_pit *pit,
+			  const struct i8254_tick_config *config)
+{
+	unsigned long irqflags;
+
+	mutex_lock(&pit->config_lock);
+	if (config->policy->needs_ack)
+		pit_watch_irq(pit);
+
+	spin_lock_irqsave(&pit->lock, irqflags);
+	i8254_ticks_configure(&pit->ticks, config);
+	pit_update(pit, pit_sync(pit));
+	spin_unlock_irqrestore(&pit->lock, irqflags);
+
+	if (!config->policy->needs_ack)
+		pit_unwatch_irq(pit);
+	mutex_unlock(&pit->config_lock);
+}
+
+/**
+ * kvm_pit_enable_cap - KVM_ENABLE_CAP of KVM_CAP_PIT_TICK_POLICY
+ * @kvm: the VM
+ * @cap: policy, flags, slew rate and backlog limit, see <linux/kvm_i8254.h>
+ *
+ * Return: 0; -EINVAL where an argument is out of range; -ENXIO where the VM
+ * does not have this PIT. Nothing is changed then.
+ */
+int kvm_pit_enable_cap(struct kvm *kvm, const struct kvm_enable_cap *cap)
+{
+	struct i8254_tick_config config = {
+		.policy = i8254_policy_by_id(cap->args[0]),
+		.slew_rate = min_t(u64, cap->args[2], U32_MAX),
+		.backlog_limit = cap->args[3],
+	};
+	struct kvm_pit *pit;
+	int ret;
+
+	if (cap->flags || cap->args[1])
+		return -EINVAL;
+	ret = i8254_tick_config_check(&config);
+	if (ret)
+		return ret;
+
+	pit = kvm_to_pit(kvm);
+	if (!pit)
+		return -ENXIO;
+
+	pit_configure(pit, &config);
+	return 0;
+}
+
+/* Ports */
+
+static void pit_write(struct kvm_pit *pit, unsigned int port, u8 value)
+{
+	u64 now = pit_sync(pit);
+	unsigned int effect = i8254_write(&pit->chip, port, value);
+
+	if (effect & I8254_REPROGRAMMED)
+		i8254_ticks_restart(&pit->ticks, i8254_period(&pit->chip, 0));
+	if (effect & I8254_ROSE)
+		pit_due(pit, 1, now);
+	if (effect)
+		pit_update(pit, now);
+}
+
+static u8 pit_read(struct kvm_pit *pit, unsigned int port)
+{
+	pit_sync(pit);
+	return i8254_read(&pit->chip, port);
+}
+
+static void speaker_write(struct kvm_pit *pit, u8 value)
+{
+	pit_sync(pit);
+	i8254_set_gate(&pit->chip, 2, value & SPEAKER_GATE2);
+	if (value & SPEAKER_DATA)
+		pit->flags |= KVM_PIT_FLAGS_SPEAKER_DATA_ON;
+	else
+		pit->flags &= ~KVM_PIT_FLAGS_SPEAKER_DATA_ON;
+}
+
+static u8 speaker_read(struct kvm_pit *pit)
+{
+	u64 now = pit_sync(pit);
+	u8 value = 0;
+
+	if (pit->chip.counter[2].gate)
+		value |= SPEAKER_GATE2;
+	if (pit->flags & KVM_PIT_FLAGS_SPEAKER_DATA_ON)
+		value |= SPEAKER_DATA;
+	if ((now / REFRESH_CLOCKS) & 1)
+		value |= SPEAKER_REFRESH;
+	if (pit->chip.counter[2].out)
+		value |= SPEAKER_OUT2;
+
+	return value;
+}
+
+/*
+ * The ports are eight bits wide: a PC splits a wider access into one access to
+ * each port from @addr upwards. Ports behind the device's own have nothing
+ * that drives the bus.
+ */
+static int pit_ioport_write(struct kvm_vcpu *vcpu, struct kvm_io_device *dev,
+			    gpa_t addr, int len, const void *data)
+{
+	struct kvm_pit *pit = container_of(dev, struct kvm_pit, dev);
+	unsigned long irqflags;
+	const u8 *bytes = data;
+
+	if (addr < PIT_BASE || addr >= PIT_BASE + PIT_PORTS)
+		return -EOPNOTSUPP;
+
+	spin_lock_irqsave(&pit->lock, irqflags);
+	for (unsigned int port = addr - PIT_BASE; len && port < PIT_PORTS;
+	     port++, len--)
+		pit_write(pit, port, *bytes++);
+	spin_unlock_irqrestore(&pit->lock, irqflags);
+
+	return 0;
+}
+
+static int pit_ioport_read(struct kvm_vcpu *vcpu, struct kvm_io_device *dev,
+			   gpa_t addr, int len, void *data)
+{
+	struct kvm_pit *pit = container_of(dev, struct kvm_pit, dev);
+	unsigned long irqflags;
+	u8 *bytes = data;
+
+	if (addr < PIT_BASE || addr >= PIT_BASE + PIT_PORTS)
+		return -EOPNOTSUPP;
+
+	memset(data, 0xff, len);
+	spin_lock_irqsave(&pit->lock, irqflags);
+	for (unsigned int port = addr - PIT_BASE; len && port < PIT_PORTS;
+	     port++, len--)
+		*bytes++ = pit_read(pit, port);
+	spin_unlock_irqrestore(&pit->lock, irqflags);
+
+	return 0;
+}
+
+static int speaker_ioport_write(struct kvm_vcpu *vcpu, struct kvm_io_device *dev,
+				gpa_t addr, int len, const void *data)
+{
+	struct kvm_pit *pit = container_of(dev, struct kvm_pit, speaker_dev);
+	unsigned long irqflags;
+
+	if (addr != SPEAKER_PORT)
+		return -EOPNOTSUPP;
+
+	spin_lock_irqsave(&pit->lock, irqflags);
+	speaker_write(pit, *(const u8 *)data);
+	spin_unlock_irqrestore(&pit->lock, irqflags);
+
+	return 0;
+}
+
+static int speaker_ioport_read(struct kvm_vcpu *vcpu, struct kvm_io_device *dev,
+			       gpa_t addr, int len, void *data)
+{
+	struct kvm_pit *pit = container_of(dev, struct kvm_pit, speaker_dev);
+	unsigned long irqflags;
+
+	if (addr != SPEAKER_PORT)
+		return -EOPNOTSUPP;
+
+	memset(data, 0xff, len);
+	spin_lock_irqsave(&pit->lock, irqflags);
+	*(u8 *)data = speaker_read(pit);
+	spin_unlock_irqrestore(&pit->lock, irqflags);
+
+	return 0;
+}
+
+static const struct kvm_io_device_ops pit_dev_ops = {
+	.read	= pit_ioport_read,
+	.write	= pit_ioport_write,
+};
+
+static const struct kvm_io_device_ops speaker_dev_ops = {
+	.read	= speaker_ioport_read,
+	.write	= speaker_ioport_write,
+};
+
+/**
+ * kvm_to_pit - the PIT of a VM
+ * @kvm: the VM
+ *
+ * The I/O bus is the registry. The PIT stays for as long as the VM does.
+ *
+ * Return: the PIT, or NULL where the VM has none or another one.
+ */
+struct kvm_pit *kvm_to_pit(struct kvm *kvm)
+{
+	struct kvm_io_device *dev;
+	int idx;
+
+	idx = srcu_read_lock(&kvm->srcu);
+	dev = kvm_io_bus_get_dev(kvm, KVM_PIO_BUS, PIT_BASE);
+	srcu_read_unlock(&kvm->srcu, idx);
+
+	if (!dev || dev->ops != &pit_dev_ops)
+		return NULL;
+
+	return container_of(dev, struct kvm_pit, dev);
+}
+
+/* State */
+
+/* Stock KVM has 0 where no control word was written. */
+static u8 pit_save_access(const struct i8254_counter *c)
+{
+	return c->programmed ? c->access : 0;
+}
+
+static u8 pit_save_flip_flop(const struct i8254_counter *c, bool msb)
+{
+	u8 access = pit_save_access(c);
+
+	return access == I8254_WORD && msb ? STATE_WORD_MSB : access;
+}
+
+static void pit_save_counter(const struct kvm_pit *pit, unsigned int n,
+			     struct kvm_pit_channel_state *s)
+{
+	const struct i8254_counter *c = &pit->chip.counter[n];
+
+	*s = (struct kvm_pit_channel_state) {
+		.count		= c->cr ?: 0x10000,
+		.latched_count	= c->ol,
+		.count_latched	= c->latched,
+		.status_latched	= c->status_latched,
+		.status		= c->status,
+		.read_state	= pit_save_flip_flop(c, c->read_msb),
+		.write_state	= pit_save_flip_flop(c, c->write_msb),
+		.write_latch	= c->low_byte,
+		.rw_mode	= pit_save_access(c),
+		.mode		= c->mode > 5 ? c->mode - 4 : c->mode,
+		.bcd		= c->bcd,
+		.gate		= c->gate,
+	};
+	if (!c->programmed)
+		s->mode = STATE_UNPROGRAMMED;
+}
+
+/*
+ * The state says what was programmed, not how far it has counted: counting
+ * starts again, as if the count had just been written. Modes 1 and 5 wait for
+ * a trigger.
+ */
+static void pit_load_counter(struct kvm_pit *pit, unsigned int n,
+			     const struct kvm_pit_channel_state *s)
+{
+	bool triggered = s->mode == I8254_ONE_SHOT || s->mode == I8254_HW_STROBE;
+	bool programmed = s->mode < 8;
+
+	pit->chip.counter[n] = (struct i8254_counter) {
+		.mode		= programmed ? s->mode : 0,
+		.access		= s->rw_mode & I8254_WORD,
+		.bcd		= s->bcd & 1,
+		.programmed	= programmed,
+		.gate		= s->gate & 1,
+		.out		= s->mode != I8254_TERMINAL_COUNT,
+		.counting	= programmed && !triggered ? I8254_LOADING :
+							     I8254_STOPPED,
+		.null_count	= true,
+		.loadable	= programmed,
+		.cr		= s->count,
+		.write_msb	= s->write_state == STATE_WORD_MSB,
+		.read_msb	= s->read_state == STATE_WORD_MSB,
+		.low_byte	= s->write_latch,
+		.latched	= s->count_latched & I8254_WORD,
+		.status_latched	= s->status_latched,
+		.ol		= s->latched_count,
+		.status		= s->status,
+	};
+}
+
+static void pit_get_state(struct kvm_pit *pit, struct kvm_pit_state2 *state)
+{
+	memset(state, 0, sizeof(*state));
+
+	spin_lock_irq(&pit->lock);
+	pit_sync(pit);
+	for (unsigned int n = 0; n < I8254_COUNTERS; n++)
+		pit_save_counter(pit, n, &state->channels[n]);
+	state->flags = pit->flags;
+	spin_unlock_irq(&pit->lock);
+}
+
+/* Without @flags these stay as they are. */
+static void pit_set_state(struct kvm_pit *pit,
+			  const struct kvm_pit_channel_state *channels,
+			  const u32 *flags)
+{
+	u64 now;
+
+	spin_lock_irq(&pit->lock);
+	now = pit_sync(pit);
+	for (unsigned int n = 0; n < I8254_COUNTERS; n++)
+		pit_load_counter(pit, n, &channels[n]);
+	if (flags)
+		pit->flags = *flags;
+	i8254_ticks_restart(&pit->ticks, i8254_period(&pit->chip, 0));
+	pit_update(pit, now);
+	spin_unlock_irq(&pit->lock);
+}
+
+/* debugfs */
+
+static int pit_policy_show(struct seq_file *m, void *unused)
+{
+	struct kvm_pit *pit = m->private;
+
+	seq_printf(m, "%s\n", pit->ticks.config.policy->name);
+	return 0;
+}
+
+static int pit_policy_open(struct inode *inode, struct file *file)
+{
+	return single_open(file, pit_policy_show, inode->i_private);
+}
+
+static ssize_t pit_policy_write(struct file *file, const char __user *ubuf,
+				size_t len, loff_t *ppos)
+{
+	struct kvm_pit *pit = file_inode(file)->i_private;
+	const struct i8254_policy *policy;
+	struct i8254_tick_config config;
+	char name[16];
+
+	if (len >= sizeof(name))
+		return -EINVAL;
+	if (copy_from_user(name, ubuf, len))
+		return -EFAULT;
+	name[len] = '\0';
+
+	policy = i8254_policy_by_name(name);
+	if (!policy)
+		return -EINVAL;
+
+	config = pit_default_config(policy);
+	pit_configure(pit, &config);
+	return len;
+}
+
+static const struct file_operations pit_policy_fops = {
+	.owner		= THIS_MODULE,
+	.open		= pit_policy_open,
+	.read		= seq_read,
+	.write		= pit_policy_write,
+	.llseek		= seq_lseek,
+	.release	= single_release,
+};
+
+/* Goes with the VM's own folder, before the PIT does. */
+static void pit_create_debugfs(struct kvm_pit *pit)
+{
+	struct dentry *dir = debugfs_create_dir("pit", pit->kvm->debugfs_dentry);
+	struct i8254_ticks *t = &pit->ticks;
+
+	pit->debugfs = dir;
+	debugfs_create_file("policy", 0644, dir, pit, &pit_policy_fops);
+	debugfs_create_u32("slew_rate", 0444, dir, &t->config.slew_rate);
+	debugfs_create_u64("backlog_limit", 0444, dir, &t->config.backlog_limit);
+	debugfs_create_u64("due", 0444, dir, &t->due);
+	debugfs_create_u64("delivered", 0444, dir, &t->delivered);
+	debugfs_create_u64("replayed", 0444, dir, &t->replayed);
+	debugfs_create_u64("lost", 0444, dir, &t->lost);
+	debugfs_create_u64("backlog", 0444, dir, &t->backlog);
+}
+
+/* Creation and destruction */
+
+static struct kvm_pit *pit_alloc(struct kvm *kvm)
+{
+	struct kvm_pit *pit = kzalloc(sizeof(*pit), GFP_KERNEL_ACCOUNT);
+
+	if (!pit)
+		return NULL;
+
+	pit->kvm = kvm;
+	pit->epoch_ns = ktime_get_ns();
+	mutex_init(&pit->config_lock);
+	spin_lock_init(&pit->lock);
+	hrtimer_init(&pit->timer, CLOCK_MONOTONIC, HRTIMER_MODE_ABS);
+	pit->timer.function = pit_timer_fn;
+	INIT_WORK(&pit->work, pit_work_fn);
+
+	pit->ack_notifier.gsi = PIT_GSI;
+	pit->ack_notifier.irq_acked = pit_ack_irq;
+	pit->mask_notifier.func = pit_mask_irq;
+	kvm_iodevice_init(&pit->dev, &pit_dev_ops);
+	kvm_iodevice_init(&pit->speaker_dev, &speaker_dev_ops);
+
+	i8254_reset(&pit->chip, 0);
+	return pit;
+}
+
+/* The ports come last: they are what the guest and kvm_to_pit() find. */
+static int pit_register_ports(struct kvm_pit *pit, bool speaker)
+{
+	struct kvm *kvm = pit->kvm;
+	int ret = 0;
+
+	mutex_lock(&kvm->slots_lock);
+	if (speaker)
+		ret = pit_call(kvm_io_bus_register_dev)(kvm, KVM_PIO_BUS, SPEAKER_PORT,
+							PIT_RANGE(1), &pit->speaker_dev);
+	if (ret)
+		goto out;
+
+	ret = pit_call(kvm_io_bus_register_dev)(kvm, KVM_PIO_BUS, PIT_BASE,
+						PIT_RANGE(PIT_PORTS), &pit->dev);
+	if (ret && speaker)
+		pit_call(kvm_io_bus_unregister_dev)(kvm, KVM_PIO_BUS, &pit->speaker_dev);
+out:
+	mutex_unlock(&kvm->slots_lock);
+	return ret;
+}
+
+static void pit_unregister_ports(struct kvm_pit *pit)
+{
+	struct kvm *kvm = pit->kvm;
+
+	mutex_lock(&kvm->slots_lock);
+	pit_call(kvm_io_bus_unregister_dev)(kvm, KVM_PIO_BUS, &pit->dev);
+	pit_call(kvm_io_bus_unregister_dev)(kvm, KVM_PIO_BUS, &pit->speaker_dev);
+	mutex_unlock(&kvm->slots_lock);
+}
+
+static int pit_create(struct kvm *kvm, u32 flags)
+{
+	const struct i8254_policy *policy = param_to_policy(&param_policy);
+	struct i8254_tick_config config = pit_default_config(policy);
+	struct kvm_pit *pit = pit_alloc(kvm);
+	u64 floor_ns = READ_ONCE(param_min_period_us) * (u64)NSEC_PER_USEC;
+	int ret = -ENOMEM;
+
+	if (!pit)
+		return ret;
+
+	pit->irq_source_id = pit_call(kvm_request_irq_source_id)(kvm);
+	if (pit->irq_source_id < 0)
+		goto free_pit;
+
+	i8254_ticks_init(&pit->ticks, &config, i8254_ns_to_clocks(floor_ns));
+	if (policy->needs_ack)
+		pit_watch_irq(pit);
+
+	ret = pit_register_ports(pit, flags & KVM_PIT_SPEAKER_DUMMY);
+	if (ret)
+		goto unwatch_irq;
+
+	pit_create_debugfs(pit);
+	return 0;
+
+unwatch_irq:
+	pit_unwatch_irq(pit);
+	pit_call(kvm_free_irq_source_id)(kvm, pit->irq_source_id);
+free_pit:
+	kfree(pit);
+	return -ENOMEM;
+}
+
+/**
+ * kvm_pit_destroy - take a VM's PIT away
+ * @pit: the PIT
+ *
+ * For a VM that is being destroyed: no vCPU runs, no ioctl comes, and its
+ * debugfs folder is gone.
+ */
+void kvm_pit_destroy(struct kvm_pit *pit)
+{
+	struct kvm *kvm = pit->kvm;
+
+	pit_unregister_ports(pit);
+	pit_unwatch_irq(pit);
+
+	spin_lock_irq(&pit->lock);
+	pit->dying = true;
+	spin_unlock_irq(&pit->lock);
+	hrtimer_cancel(&pit->timer);
+	cancel_work_sync(&pit->work);
+
+	pit_call(kvm_free_irq_source_id)(kvm, pit->irq_source_id);
+	kfree(pit);
+}
+
+/**
+ * kvm_pit_migrate_timer - vCPU 0 has moved to another CPU
+ * @pit: the PIT
+ *
+ * Takes the timer along, to the calling CPU.
+ */
+void kvm_pit_migrate_timer(struct kvm_pit *pit)
+{
+	/* Not under the lock, for which the timer may be waiting. */
+	if (!hrtimer_cancel(&pit->timer))
+		return;
+
+	spin_lock_irq(&pit->lock);
+	pit_update(pit, pit_sync(pit));
+	spin_unlock_irq(&pit->lock);
+}
+
+/* ioctls */
+
+static int pit_ioctl_create(struct kvm *kvm, u32 flags)
+{
+	int ret;
+
+	mutex_lock(&kvm->lock);
+	if (kvm->arch.vpit || kvm_to_pit(kvm))
+		ret = -EEXIST;
+	else if (READ_ONCE(kvm->arch.irqchip_mode) != KVM_IRQCHIP_KERNEL)
+		ret = -ENOENT;
+	else
+		ret = pit_create(kvm, flags);
+	mutex_unlock(&kvm->lock);
+
+	return ret;
+}
+
+static int pit_ioctl_create2(struct kvm *kvm, void __user *argp)
+{
+	struct kvm_pit_config config;
+
+	if (copy_from_user(&config, argp, sizeof(config)))
+		return -EFAULT;
+
+	return pit_ioctl_create(kvm, config.flags);
+}
+
+static int pit_ioctl_get(struct kvm_pit *pit, void __user *argp, size_t size)
+{
+	struct kvm_pit_state2 state;
+
+	/* The first form is the beginning of the second. */
+	BUILD_BUG_ON(offsetof(struct kvm_pit_state2, channels) != 0 ||
+		     sizeof(struct kvm_pit_state) != sizeof(state.channels));
+
+	pit_get_state(pit, &state);
+	return copy_to_user(argp, &state, size) ? -EFAULT : 0;
+}
+
+static int pit_ioctl_set(struct kvm_pit *pit, void __user *argp)
+{
+	struct kvm_pit_state state;
+
+	if (copy_from_user(&state, argp, sizeof(state)))
+		return -EFAULT;
+
+	pit_set_state(pit, state.channels, NULL);
+	return 0;
+}
+
+static int pit_ioctl_set2(struct kvm_pit *pit, void __user *argp)
+{
+	struct kvm_pit_state2 state;
+
+	if (copy_from_user(&state, argp, sizeof(state)))
+		return -EFAULT;
+
+	pit_set_state(pit, state.channels, &state.flags);
+	return 0;
+}
+
+static int pit_ioctl_reinject(struct kvm_pit *pit, void __user *argp)
+{
+	struct kvm_reinject_control control;
+	struct i8254_tick_config config;
+
+	if (copy_from_user(&control, argp, sizeof(control)))
+		return -EFAULT;
+
+	config = pit_default_config(control.pit_reinject ?
+				    param_to_policy(&param_reinject) :
+				    i8254_policy_by_id(KVM_PIT_TICK_DISCARD));
+	pit_configure(pit, &config);
+	return 0;
+}
+
+/**
+ * kvm_pit_ioctl - the ioctls on a VM that concern its PIT
+ * @kvm: the VM
+ * @ioctl: KVM_CREATE_PIT, KVM_CREATE_PIT2, or one of KVM_GET_PIT, KVM_SET_PIT,
+ *	KVM_GET_PIT2, KVM_SET_PIT2 and KVM_REINJECT_CONTROL
+ * @argp: its argument
+ *
+ * Return: 0; -EFAULT where @argp cannot be read or written; -EEXIST where
+ * there is a PIT to be created already; -ENOENT where it would have no 8259;
+ * -ENOMEM; -ENXIO where there is no PIT; -ENOTTY for any other ioctl.
+ */
+int kvm_pit_ioctl(struct kvm *kvm, unsigned int ioctl, void __user *argp)
+{
+	struct kvm_pit *pit;
+
+	if (ioctl == KVM_CREATE_PIT)
+		return pit_ioctl_create(kvm, KVM_PIT_SPEAKER_DUMMY);
+	if (ioctl == KVM_CREATE_PIT2)
+		return pit_ioctl_create2(kvm, argp);
+
+	pit = kvm_to_pit(kvm);
+	if (!pit)
+		return -ENXIO;
+
+	switch (ioctl) {
+	case KVM_GET_PIT:
+		return pit_ioctl_get(pit, argp, sizeof(struct kvm_pit_state));
+	case KVM_GET_PIT2:
+		return pit_ioctl_get(pit, argp, sizeof(struct kvm_pit_state2));
+	case KVM_SET_PIT:
+		return pit_ioctl_set(pit, argp);
+	case KVM_SET_PIT2:
+		return pit_ioctl_set2(pit, argp);
+	case KVM_REINJECT_CONTROL:
+		return pit_ioctl_reinject(pit, argp);
+	default:
+		return -ENOTTY;
+	}
+}
+
+/**
+ * kvm_pit_init - what all PITs share
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int kvm_pit_init(void)
+{
+	pit_wq = alloc_workqueue("kvm-pit", WQ_HIGHPRI, 0);
+	return pit_wq ? 0 : -ENOMEM;
+}
+
+/**
+ * kvm_pit_exit - undo kvm_pit_init()
+ *
+ * No PIT is left.
+ */
+void kvm_pit_exit(void)
+{
+	destroy_workqueue(pit_wq);
+}
