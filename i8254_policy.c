@@ -53,6 +53,22 @@ static void ticks_expire_mask(struct i8254_ticks *t, u64 now)
 	t->lost += taken_back;
 }
 
+/*
+ * No owed tick is raised before that clock, and no due one between owed ones.
+ * The clocks are on a grid of their own: one raised late does not delay those
+ * that follow.
+ */
+static u64 ticks_not_before(const struct i8254_ticks *t)
+{
+	return t->anchor + t->config.policy->offset(t, t->replays + 1);
+}
+
+static void ticks_anchor(struct i8254_ticks *t, u64 now)
+{
+	t->anchor = now;
+	t->replays = 0;
+}
+
 /* May a tick that comes due be raised right away? */
 static bool ticks_can_raise_due(const struct i8254_ticks *t, u64 now)
 {
@@ -62,7 +78,7 @@ static bool ticks_can_raise_due(const struct i8254_ticks *t, u64 now)
 		return true;
 
 	return !t->raising && !t->unaccepted && !t->backlog &&
-	       t->not_before <= now;
+	       ticks_not_before(t) <= now;
 }
 
 /* Owe @n ticks that came due, as far as they are not lost. */
@@ -118,7 +134,7 @@ u64 i8254_ticks_next(const struct i8254_ticks *t)
 	if (t->wanted || t->again)
 		return 0;
 	if (t->backlog && !t->held && !t->unaccepted)
-		return t->not_before;
+		return ticks_not_before(t);
 
 	return I8254_NEVER;
 }
@@ -160,17 +176,26 @@ static void ticks_took(struct i8254_ticks *t, enum i8254_raise raised, u64 now)
 {
 	/* Whatever was heard of a mask, IRQ0 is not masked. */
 	t->masked = false;
-	t->not_before = now + t->config.policy->spacing(t);
 
-	if (raised == I8254_RAISE_DUE) {
+	switch (raised) {
+	case I8254_RAISE_OWED:
+		t->replayed++;
+		t->replays++;
+		/* So late that the next could follow at once: it must not. */
+		if (ticks_not_before(t) <= now)
+			ticks_anchor(t, now);
+		return;
+	case I8254_RAISE_DUE:
 		t->delivered++;
-	} else if (raised == I8254_RAISE_OWED) {
-		t->replayed++;
-	} else if (t->held) {
-		t->held = false;
-		t->backlog--;
-		t->replayed++;
+		break;
+	default:
+		if (t->held) {
+			t->held = false;
+			t->backlog--;
+			t->replayed++;
+		}
 	}
+	ticks_anchor(t, now);
 }
 
 /* The irqchip still had an earlier tick, and the two became one. */
@@ -230,9 +255,9 @@ void i8254_ticks_raised(struct i8254_ticks *t, int result, u64 now)
  * @t: the VM's ticks
  * @now: in clocks
  *
- * An owed tick that this acceptance kept waiting beyond its time comes one
- * spacing after it, as if the accepted one had been raised just now: the guest
- * did not see it before.
+ * An owed tick that this acceptance kept waiting beyond its time is spaced from
+ * it, as if the accepted one had been raised just now: the guest did not see it
+ * before.
  */
 void i8254_ticks_acked(struct i8254_ticks *t, u64 now)
 {
@@ -249,8 +274,8 @@ void i8254_ticks_acked(struct i8254_ticks *t, u64 now)
 		return;
 	}
 
-	if (t->backlog && t->not_before <= now)
-		t->not_before = now + t->config.policy->spacing(t);
+	if (t->backlog && ticks_not_before(t) <= now)
+		ticks_anchor(t, now);
 }
 
 /**
@@ -297,8 +322,8 @@ void i8254_ticks_restart(struct i8254_ticks *t, u64 period)
 	t->again = false;
 	t->unaccepted = false;
 	t->was_unaccepted = false;
-	t->not_before = 0;
 	t->period = period;
+	ticks_anchor(t, 0);
 }
 
 /**
@@ -348,18 +373,20 @@ static u64 capacity_limit(const struct i8254_ticks *t)
 	return t->config.backlog_limit ?: U64_MAX;
 }
 
-static u64 spacing_none(const struct i8254_ticks *t)
+static u64 offset_none(const struct i8254_ticks *t, u64 n)
 {
 	return 0;
 }
 
-/* Rounded up, so that the frequency is never above what was asked for. */
-static u64 spacing_slew(const struct i8254_ticks *t)
+static u64 offset_slew(const struct i8254_ticks *t, u64 n)
 {
 	u32 percent = 100 + t->config.slew_rate;
-	u64 spacing = div_u64(t->period * 100 + percent - 1, percent);
+	u64 spacing = t->period * 100;
 
-	return spacing < t->min_spacing ? 0 : spacing;
+	if (spacing < t->min_spacing * percent)
+		return 0;
+
+	return div_u64(n * spacing + percent - 1, percent);
 }
 
 /* Replays every lost tick, each as soon as the one before it is accepted. */
@@ -369,7 +396,7 @@ static const struct i8254_policy delay = {
 	.needs_ack	= true,
 	.has_limit	= true,
 	.capacity	= capacity_limit,
-	.spacing	= spacing_none,
+	.offset		= offset_none,
 };
 
 /* Never replays: what the irqchip's latch does not catch is lost. */
@@ -378,7 +405,7 @@ static const struct i8254_policy discard = {
 	.name		= "discard",
 	.latch		= true,
 	.capacity	= capacity_none,
-	.spacing	= spacing_none,
+	.offset		= offset_none,
 };
 
 /* Replays every lost tick, at a frequency that is raised by a rate. */
@@ -389,7 +416,7 @@ static const struct i8254_policy slew = {
 	.slew_rate	= 100,
 	.has_limit	= true,
 	.capacity	= capacity_limit,
-	.spacing	= spacing_slew,
+	.offset		= offset_slew,
 };
 
 /*
@@ -403,7 +430,7 @@ static const struct i8254_policy merge = {
 	.latch		= true,
 	.needs_ack	= true,
 	.capacity	= capacity_one,
-	.spacing	= spacing_none,
+	.offset		= offset_none,
 };
 
 static const struct i8254_policy * const policies[] = {

@@ -27,7 +27,8 @@ struct i8254_ticks;
  * @slew_rate: the default rate, percent above nominal; 0: it has none
  * @has_limit: the backlog can be limited
  * @capacity: how many ticks may be owed, ticks
- * @spacing: the least time from one raise to that of an owed tick, clocks
+ * @offset: when the n-th owed tick in a row may be raised, in clocks after the
+ *	raise that the row began with; rounded once, so that no error adds up
  */
 struct i8254_policy {
 	u32 id;
@@ -37,7 +38,7 @@ struct i8254_policy {
 	u32 slew_rate;
 	bool has_limit;
 	u64 (*capacity)(const struct i8254_ticks *t);
-	u64 (*spacing)(const struct i8254_ticks *t);
+	u64 (*offset)(const struct i8254_ticks *t, u64 n);
 };
 
 /**
@@ -84,7 +85,9 @@ struct i8254_tick_config {
  * @held: the oldest tick in @backlog was raised, but its line was masked: the
  *	8259 has latched it, an IOAPIC has dropped it
  * @backlog: ticks owed
- * @not_before: no owed tick is raised before that clock
+ * @anchor: clock of the raise, or of the late acceptance, that the owed ticks
+ *	are spaced from
+ * @replays: owed ticks raised since
  *
  * @masked: IRQ0 was masked and not unmasked since, as far as known
  * @mask_off: that mask means that the guest turned its timer off
@@ -113,7 +116,8 @@ struct i8254_ticks {
 	bool was_unaccepted;
 	bool held;
 	u64 backlog;
-	u64 not_before;
+	u64 anchor;
+	u64 replays;
 
 	bool masked;
 	bool mask_off;

@@ -1,0 +1,666 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * KUnit tests of the lost-tick policies, against a small model of an irqchip
+ * and of a guest that cannot always accept ticks.
+ */
+#include <kunit/test.h>
+#include <linux/kernel.h>
+#include <linux/module.h>
+#include <linux/prandom.h>
+#include <linux/string.h>
+
+#include <linux/kvm_i8254.h>
+
+#include "i8254_policy.h"
+
+/* 20 ms, and a tenth of a millisecond, in clocks. */
+#define PERIOD		23864
+#define STEP		119
+
+/* The time of day at which the tests start: none is special. */
+#define START		1000000
+
+static u64 policy_seed = 8254;
+module_param(policy_seed, ullong, 0444);
+MODULE_PARM_DESC(policy_seed, "Seed of the random events");
+
+/**
+ * enum chip - who takes the ticks
+ * @PIC: an 8259, whose latch a mask does not touch
+ * @IOAPIC: an IOAPIC, which drops what it is given while masked
+ */
+enum chip { PIC, IOAPIC };
+
+/**
+ * enum handler - what the guest's interrupt handler does
+ * @PLAIN: acknowledges
+ * @MASK_ACK: masks, acknowledges, unmasks
+ * @HELD_MASKED: the same, but is held up before it unmasks
+ */
+enum handler { PLAIN, MASK_ACK, HELD_MASKED };
+
+/**
+ * struct lab - a guest, its irqchip, and its ticks
+ * @t: the ticks
+ * @chip: which irqchip
+ * @handler: which handler
+ * @masked: IRQ0 is masked
+ * @irr: a tick is latched
+ * @isr: a tick is in service
+ * @busy: the guest is held up until that clock
+ * @load: clock that the ticks count from
+ * @seen: ticks that came due so far
+ * @now: the clock
+ * @raises: ticks that were raised, coalesced and masked ones included
+ * @last_raise: when the last of them was
+ * @closest: the least time between two of them
+ * @accepted: how many ticks the guest took
+ * @at: when it did, in clocks after @load
+ */
+struct lab {
+	struct i8254_ticks t;
+	enum chip chip;
+	enum handler handler;
+	bool masked;
+	bool irr;
+	bool isr;
+	u64 busy;
+	u64 load;
+	u64 seen;
+	u64 now;
+	unsigned int raises;
+	u64 last_raise;
+	u64 closest;
+	unsigned int accepted;
+	u64 at[2048];
+};
+
+static struct i8254_tick_config config_of(const char *name)
+{
+	struct i8254_tick_config config = {
+		.policy = i8254_policy_by_name(name),
+	};
+
+	i8254_tick_config_check(&config);
+	return config;
+}
+
+static struct lab *lab_new(struct kunit *test, const char *policy)
+{
+	struct lab *lab = kunit_kzalloc(test, sizeof(*lab), GFP_KERNEL);
+	struct i8254_tick_config config = config_of(policy);
+
+	KUNIT_ASSERT_NOT_NULL(test, lab);
+	lab->now = START;
+	lab->load = START;
+	lab->closest = U64_MAX;
+	i8254_ticks_init(&lab->t, &config, 0);
+	i8254_ticks_restart(&lab->t, PERIOD);
+	return lab;
+}
+
+static u64 in_flight(const struct i8254_ticks *t)
+{
+	return t->wanted + (t->raising == I8254_RAISE_DUE ||
+			    t->raising == I8254_RAISE_OWED);
+}
+
+static void expect_law(struct kunit *test, const struct i8254_ticks *t)
+{
+	KUNIT_ASSERT_EQ(test, t->due, t->delivered + t->replayed + t->lost +
+				      t->backlog + in_flight(t));
+	KUNIT_ASSERT_LE(test, t->backlog, t->config.policy->capacity(t));
+	KUNIT_ASSERT_LE(test, (u64)t->held, t->backlog);
+}
+
+/* The answer of kvm_set_irq(). */
+static int lab_pulse(struct lab *lab, enum i8254_raise raise)
+{
+	bool had = lab->irr;
+
+	if (lab->chip == PIC) {
+		if (raise == I8254_RAISE_AGAIN)
+			return -1;
+		lab->irr = true;
+		return lab->masked ? -1 : !had;
+	}
+
+	/* A LAPIC does not tell a latched tick from a coalesced one. */
+	if (lab->masked)
+		return -1;
+	lab->irr = true;
+	return 1;
+}
+
+static void lab_deliver(struct lab *lab)
+{
+	enum i8254_raise raise;
+
+	while ((raise = i8254_ticks_take(&lab->t, lab->now))) {
+		if (lab->raises++)
+			lab->closest = min(lab->closest, lab->now - lab->last_raise);
+		lab->last_raise = lab->now;
+		i8254_ticks_raised(&lab->t, lab_pulse(lab, raise), lab->now);
+	}
+}
+
+static void lab_mask(struct lab *lab, bool masked)
+{
+	lab->masked = masked;
+	i8254_ticks_masked(&lab->t, masked, lab->now);
+	lab_deliver(lab);
+}
+
+static void lab_eoi(struct lab *lab)
+{
+	lab->isr = false;
+	i8254_ticks_acked(&lab->t, lab->now);
+	lab_deliver(lab);
+}
+
+/* It accepts the first tick whatever there is. */
+static bool lab_held_up(const struct lab *lab)
+{
+	return lab->accepted && lab->now < lab->busy;
+}
+
+static void lab_handle(struct lab *lab)
+{
+	lab->irr = false;
+	lab->isr = true;
+	lab->at[lab->accepted++] = lab->now - lab->load;
+	if (lab->handler != PLAIN)
+		lab_mask(lab, true);
+	lab_eoi(lab);
+	if (lab->handler == MASK_ACK)
+		lab_mask(lab, false);
+}
+
+static void lab_guest(struct lab *lab)
+{
+	while (!lab_held_up(lab)) {
+		if (lab->handler == HELD_MASKED && lab->masked)
+			lab_mask(lab, false);
+		if (!lab->irr || lab->masked ||
+		    lab->accepted == ARRAY_SIZE(lab->at))
+			break;
+		lab_handle(lab);
+	}
+}
+
+static void lab_run_to(struct lab *lab, u64 now)
+{
+	u64 due;
+
+	lab->now = now;
+	due = (lab->now - lab->load) / PERIOD - lab->seen;
+	lab->seen += due;
+	i8254_ticks_due(&lab->t, due, lab->now);
+	lab_deliver(lab);
+	lab_guest(lab);
+}
+
+static void lab_step(struct lab *lab)
+{
+	lab_run_to(lab, lab->now + STEP);
+}
+
+/* When something happens next, which is no later than the next tick is due. */
+static u64 lab_next(const struct lab *lab)
+{
+	u64 next = lab->load + (lab->seen + 1) * PERIOD;
+
+	if (lab->now < lab->busy)
+		next = min(next, lab->busy);
+	return min(next, max(i8254_ticks_next(&lab->t), lab->now + 1));
+}
+
+static void lab_run_ms(struct lab *lab, unsigned int ms)
+{
+	for (unsigned int i = 0; i < ms * 10; i++)
+		lab_step(lab);
+}
+
+/* Held up from now on, for so long. */
+static void lab_stall_ms(struct lab *lab, unsigned int ms)
+{
+	lab->busy = lab->now + ms * 1193;
+	lab_run_ms(lab, ms);
+}
+
+/* A clock in tenths of a millisecond, as the guest sees it. */
+static unsigned int tenths(u64 clocks)
+{
+	return DIV_ROUND_CLOSEST_ULL(clocks * 10, 1193);
+}
+
+struct timeline {
+	const char *policy;
+	unsigned int busy_ms;
+	unsigned int n;
+	unsigned int ms[20];
+};
+
+/*
+ * The guest accepts the tick at 0, and no other until then:
+ *
+ *	due	0    20    40    60    80    100
+ *	guest	|------------+
+ */
+static const struct timeline timelines[] = {
+	{ "discard", 42, 5, { 0, 42, 60, 80, 100 } },
+	{ "delay", 42, 6, { 0, 42, 42, 60, 80, 100 } },
+	{ "merge", 42, 5, { 0, 42, 60, 80, 100 } },
+	{ "slew", 42, 6, { 0, 42, 52, 62, 80, 100 } },
+	{ "discard", 205, 4, { 0, 205, 220, 240 } },
+	{ "delay", 205, 13, { 0, 205, 205, 205, 205, 205, 205, 205, 205, 205,
+			      205, 220, 240 } },
+	{ "merge", 205, 4, { 0, 205, 220, 240 } },
+	{ "slew", 205, 20, { 0, 205, 215, 225, 235, 245, 255, 265, 275, 285,
+			     295, 305, 315, 325, 335, 345, 355, 365, 375, 385 } },
+};
+
+static void expect_timeline(struct kunit *test, const struct timeline *l,
+			    enum chip chip, enum handler handler)
+{
+	struct lab *lab = lab_new(test, l->policy);
+
+	lab->chip = chip;
+	lab->handler = handler;
+	/* The first tick comes one period after the load. */
+	lab->busy = START + PERIOD + l->busy_ms * 1193;
+	lab_run_ms(lab, 500);
+
+	KUNIT_ASSERT_GE(test, lab->accepted, l->n);
+	for (int i = 0; i < l->n; i++) {
+		int at = tenths(lab->at[i] - PERIOD);
+		int off = abs(at - (int)l->ms[i] * 10);
+
+		KUNIT_EXPECT_LE_MSG(test, off, 6,
+				    "%s, chip %d, handler %d, busy until %u: tick %d at %d.%d ms, not %u",
+				    l->policy, chip, handler, l->busy_ms, i,
+				    at / 10, at % 10, l->ms[i]);
+	}
+	expect_law(test, &lab->t);
+}
+
+/* Discard lets go what an IOAPIC drops. */
+static bool latch_is_missing(const struct timeline *l, enum chip chip,
+			     enum handler handler)
+{
+	return !strcmp(l->policy, "discard") && chip == IOAPIC &&
+	       handler == HELD_MASKED;
+}
+
+static void test_timelines_of_every_policy_chip_and_handler(struct kunit *test)
+{
+	for (int i = 0; i < ARRAY_SIZE(timelines); i++)
+		for (int chip = PIC; chip <= IOAPIC; chip++)
+			for (int handler = PLAIN; handler <= HELD_MASKED; handler++)
+				if (!latch_is_missing(&timelines[i], chip, handler))
+					expect_timeline(test, &timelines[i],
+							chip, handler);
+}
+
+static void test_discard_loses_what_an_ioapic_drops(struct kunit *test)
+{
+	static const struct timeline l = { "discard", 42, 4, { 0, 60, 80, 100 } };
+
+	expect_timeline(test, &l, IOAPIC, HELD_MASKED);
+}
+
+static const char * const replaying[] = { "delay", "slew" };
+
+/* After a stall, the guest has as many ticks as came due. */
+static void test_every_tick_is_replayed(struct kunit *test)
+{
+	for (int i = 0; i < ARRAY_SIZE(replaying); i++)
+		for (int chip = PIC; chip <= IOAPIC; chip++)
+			for (int handler = PLAIN; handler <= HELD_MASKED; handler++) {
+				struct lab *lab = lab_new(test, replaying[i]);
+
+				lab->chip = chip;
+				lab->handler = handler;
+				lab_run_ms(lab, 25);
+				for (int stall = 0; stall < 4; stall++) {
+					lab_stall_ms(lab, 500 + 3 * stall);
+					lab_run_ms(lab, 700);
+				}
+				KUNIT_EXPECT_EQ(test, lab->accepted, lab->t.due);
+				KUNIT_EXPECT_EQ(test, lab->t.lost, 0);
+				KUNIT_EXPECT_EQ(test, lab->t.backlog, 0);
+				expect_law(test, &lab->t);
+			}
+}
+
+static void test_grid_is_kept_after_a_stall(struct kunit *test)
+{
+	static const char * const all[] = { "delay", "discard", "slew", "merge" };
+
+	for (int i = 0; i < ARRAY_SIZE(all); i++) {
+		struct lab *lab = lab_new(test, all[i]);
+		unsigned int first;
+
+		lab_run_ms(lab, 25);
+		lab_stall_ms(lab, 333);
+		lab_run_ms(lab, 500);
+		first = lab->accepted;
+		lab_run_ms(lab, 200);
+		KUNIT_EXPECT_EQ(test, lab->accepted - first, 10);
+		while (first < lab->accepted) {
+			u64 phase = lab->at[first++] % PERIOD;
+
+			KUNIT_EXPECT_LE(test, phase, STEP);
+		}
+	}
+}
+
+/* Off for 10 s, between two ticks: one tick waits, and no flood follows. */
+static void test_timer_turned_off_gives_one_tick_at_most(struct kunit *test)
+{
+	static const char * const all[] = { "delay", "discard", "slew", "merge" };
+
+	for (int i = 0; i < ARRAY_SIZE(all); i++)
+		for (int chip = PIC; chip <= IOAPIC; chip++) {
+			struct lab *lab = lab_new(test, all[i]);
+			unsigned int before;
+
+			lab->chip = chip;
+			lab_run_ms(lab, 30);
+			lab_mask(lab, true);
+			lab_run_ms(lab, 10003);
+			before = lab->accepted;
+			lab_mask(lab, false);
+			lab_run_ms(lab, 5);
+			KUNIT_EXPECT_LE(test, lab->accepted, before + 1);
+			lab_run_ms(lab, 100);
+			KUNIT_EXPECT_LE(test, lab->accepted, before + 6);
+			KUNIT_EXPECT_GE(test, lab->accepted, before + 5);
+			expect_law(test, &lab->t);
+		}
+}
+
+/* A mask that began in a handler, and lasts: off all the same. */
+static void test_mask_that_lasts_means_off(struct kunit *test)
+{
+	for (int i = 0; i < ARRAY_SIZE(replaying); i++)
+		for (int chip = PIC; chip <= IOAPIC; chip++) {
+			struct lab *lab = lab_new(test, replaying[i]);
+			unsigned int before;
+
+			lab->chip = chip;
+			lab->handler = HELD_MASKED;
+			lab->busy = START + PERIOD + 10000 * 1193;
+			lab_run_ms(lab, 10000);
+			before = lab->accepted;
+			lab_run_ms(lab, 119);
+			KUNIT_EXPECT_LE(test, lab->accepted, before + 7);
+			KUNIT_EXPECT_GE(test, lab->accepted, before + 5);
+			expect_law(test, &lab->t);
+		}
+}
+
+static void test_slew_keeps_its_distance_and_catches_up_in_time(struct kunit *test)
+{
+	static const u32 rates[] = { 1, 7, 50, 100, 300, 900 };
+
+	for (int i = 0; i < ARRAY_SIZE(rates); i++) {
+		struct i8254_tick_config config = config_of("slew");
+		struct lab *lab = lab_new(test, "slew");
+		u64 owed, spacing = PERIOD * 100 / (100 + rates[i]);
+		u64 bound;
+
+		config.slew_rate = rates[i];
+		i8254_ticks_configure(&lab->t, &config);
+		lab_run_ms(lab, 25);
+		lab_stall_ms(lab, 111);
+		owed = lab->t.backlog;
+		KUNIT_EXPECT_EQ(test, owed, 4);
+
+		bound = lab->busy + owed * PERIOD * 100 / rates[i] + PERIOD;
+		while (lab->t.backlog && lab->now < bound + PERIOD)
+			lab_run_to(lab, lab_next(lab));
+		KUNIT_EXPECT_LE(test, lab->now, bound);
+		/* A raise is at a whole clock. */
+		KUNIT_EXPECT_GE(test, lab->closest + 1, spacing);
+		expect_law(test, &lab->t);
+	}
+}
+
+/* Where no timer can keep the distance, each acceptance brings the next. */
+static void test_slew_below_the_timer_floor_follows_acceptance(struct kunit *test)
+{
+	struct lab *lab = lab_new(test, "slew");
+
+	lab->t.min_spacing = PERIOD;
+	lab_run_ms(lab, 25);
+	lab_stall_ms(lab, 111);
+	lab_run_ms(lab, 1);
+	KUNIT_EXPECT_EQ(test, lab->t.backlog, 0);
+}
+
+static void test_switching_keeps_what_the_new_policy_can_hold(struct kunit *test)
+{
+	static const struct {
+		const char *from, *to;
+		u64 kept;
+	} cases[] = {
+		{ "delay", "slew", 4 }, { "slew", "delay", 4 },
+		{ "delay", "merge", 1 }, { "slew", "merge", 1 },
+		{ "delay", "discard", 0 }, { "slew", "discard", 0 },
+	};
+
+	for (int i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct i8254_tick_config config = config_of(cases[i].to);
+		struct lab *lab = lab_new(test, cases[i].from);
+		u64 due;
+
+		lab_run_ms(lab, 25);
+		lab_stall_ms(lab, 111);
+		KUNIT_ASSERT_EQ(test, lab->t.backlog, 4);
+		i8254_ticks_configure(&lab->t, &config);
+		KUNIT_EXPECT_EQ(test, lab->t.backlog, cases[i].kept);
+		KUNIT_EXPECT_EQ(test, lab->t.lost, 4 - cases[i].kept);
+		expect_law(test, &lab->t);
+
+		/* One more than is owed: the one in the irqchip's latch. */
+		due = lab->t.due;
+		lab->accepted = 1;
+		lab_run_ms(lab, 300);
+		KUNIT_EXPECT_EQ(test, lab->accepted - 1,
+				cases[i].kept + 1 + lab->t.due - due);
+		expect_law(test, &lab->t);
+	}
+}
+
+static void test_limit_bounds_the_backlog(struct kunit *test)
+{
+	struct i8254_tick_config config = config_of("delay");
+	struct lab *lab = lab_new(test, "delay");
+
+	config.backlog_limit = 3;
+	i8254_ticks_configure(&lab->t, &config);
+	lab_run_ms(lab, 25);
+	lab_stall_ms(lab, 500);
+	KUNIT_EXPECT_EQ(test, lab->t.backlog, 3);
+	KUNIT_EXPECT_GT(test, lab->t.lost, 0);
+	expect_law(test, &lab->t);
+}
+
+static void test_reprogramming_drops_what_was_owed(struct kunit *test)
+{
+	struct lab *lab = lab_new(test, "delay");
+
+	lab_run_ms(lab, 25);
+	lab_stall_ms(lab, 111);
+	KUNIT_ASSERT_EQ(test, lab->t.backlog, 4);
+	i8254_ticks_restart(&lab->t, PERIOD);
+	KUNIT_EXPECT_EQ(test, lab->t.backlog, 0);
+	KUNIT_EXPECT_EQ(test, lab->t.lost, 4);
+	expect_law(test, &lab->t);
+}
+
+/* The caller's timer is slower than the guest's: ticks come in batches. */
+static void test_batched_ticks_are_all_delivered(struct kunit *test)
+{
+	struct lab *lab = lab_new(test, "delay");
+
+	for (int i = 0; i < 1000; i++) {
+		lab->now += STEP;
+		i8254_ticks_due(&lab->t, 3, lab->now);
+		lab_deliver(lab);
+		lab->accepted = 1;
+		lab_guest(lab);
+	}
+	KUNIT_EXPECT_EQ(test, lab->t.delivered + lab->t.replayed, 3000);
+	expect_law(test, &lab->t);
+}
+
+/* Hours in one step cost one step. */
+static void test_hours_of_missed_ticks_are_one_step(struct kunit *test)
+{
+	static const char * const all[] = { "delay", "discard", "slew", "merge" };
+
+	for (int i = 0; i < ARRAY_SIZE(all); i++) {
+		struct lab *lab = lab_new(test, all[i]);
+
+		lab->now += U64_MAX / 4;
+		i8254_ticks_due(&lab->t, U64_MAX / 4 / PERIOD, lab->now);
+		lab_deliver(lab);
+		expect_law(test, &lab->t);
+	}
+}
+
+static void test_bad_configurations_are_refused(struct kunit *test)
+{
+	static const struct {
+		const char *policy;
+		u32 slew_rate;
+		u64 backlog_limit;
+		int ret;
+	} cases[] = {
+		{ "none", 0, 0, -EINVAL },
+		{ "delay", 0, U64_MAX, 0 },
+		{ "delay", 1, 0, -EINVAL },
+		{ "discard", 1, 0, -EINVAL },
+		{ "discard", 0, 1, -EINVAL },
+		{ "merge", 1, 0, -EINVAL },
+		{ "merge", 0, 1, -EINVAL },
+		{ "slew", 0, 0, 0 },
+		{ "slew", 1, 1, 0 },
+		{ "slew", 900, 0, 0 },
+		{ "slew", 901, 0, -EINVAL },
+		{ "slew", U32_MAX, 0, -EINVAL },
+	};
+
+	for (int i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct i8254_tick_config config = {
+			.policy = i8254_policy_by_name(cases[i].policy),
+			.slew_rate = cases[i].slew_rate,
+			.backlog_limit = cases[i].backlog_limit,
+		};
+
+		KUNIT_EXPECT_EQ_MSG(test, i8254_tick_config_check(&config),
+				    cases[i].ret, "case %d", i);
+	}
+
+	KUNIT_EXPECT_EQ(test, config_of("slew").slew_rate, 100);
+	KUNIT_EXPECT_EQ(test, i8254_policy_mask(), 15);
+	KUNIT_EXPECT_NULL(test, i8254_policy_by_id(4));
+	KUNIT_EXPECT_NULL(test, i8254_policy_by_id(U64_MAX));
+}
+
+/* Anything at any time, in any order: no tick is unaccounted for. */
+static void random_event(struct lab *lab, struct rnd_state *rnd)
+{
+	static const char * const all[] = { "delay", "discard", "slew", "merge" };
+	struct i8254_tick_config config;
+
+	lab->now += prandom_u32_state(rnd) % (PERIOD / 4);
+	switch (prandom_u32_state(rnd) % 16) {
+	case 0 ... 4:
+		i8254_ticks_due(&lab->t, prandom_u32_state(rnd) % 4, lab->now);
+		break;
+	case 5 ... 6:
+		lab_mask(lab, prandom_u32_state(rnd) & 1);
+		break;
+	case 7 ... 9:
+		lab_eoi(lab);
+		break;
+	case 10 ... 12:
+		lab_deliver(lab);
+		break;
+	case 13:
+		if (i8254_ticks_take(&lab->t, lab->now))
+			i8254_ticks_raised(&lab->t,
+					   (int)(prandom_u32_state(rnd) % 3) - 1,
+					   lab->now);
+		break;
+	case 14:
+		if (prandom_u32_state(rnd) % 8 == 0)
+			i8254_ticks_restart(&lab->t, PERIOD);
+		else
+			lab->irr = false;
+		break;
+	case 15:
+		config = config_of(all[prandom_u32_state(rnd) % 4]);
+		if (config.policy->has_limit)
+			config.backlog_limit = prandom_u32_state(rnd) % 8;
+		i8254_ticks_configure(&lab->t, &config);
+		break;
+	}
+}
+
+static void random_events(struct kunit *test, unsigned int n)
+{
+	struct lab *lab = lab_new(test, "delay");
+	struct rnd_state rnd;
+
+	kunit_info(test, "seed %llu, %u events\n", policy_seed, n);
+	prandom_seed_state(&rnd, policy_seed);
+	for (unsigned int i = 0; i < n; i++) {
+		if (i % 1000 == 0)
+			lab->chip = prandom_u32_state(&rnd) & 1;
+		random_event(lab, &rnd);
+		expect_law(test, &lab->t);
+	}
+	KUNIT_EXPECT_GT(test, lab->t.delivered, n / 100);
+	KUNIT_EXPECT_GT(test, lab->t.replayed, n / 100);
+	KUNIT_EXPECT_GT(test, lab->t.lost, n / 100);
+}
+
+static void test_no_tick_is_unaccounted_for(struct kunit *test)
+{
+	random_events(test, 200000);
+}
+
+static void test_no_tick_is_unaccounted_for_in_millions(struct kunit *test)
+{
+	random_events(test, 5000000);
+}
+
+static struct kunit_case i8254_policy_cases[] = {
+	KUNIT_CASE(test_timelines_of_every_policy_chip_and_handler),
+	KUNIT_CASE(test_discard_loses_what_an_ioapic_drops),
+	KUNIT_CASE(test_every_tick_is_replayed),
+	KUNIT_CASE(test_grid_is_kept_after_a_stall),
+	KUNIT_CASE(test_timer_turned_off_gives_one_tick_at_most),
+	KUNIT_CASE(test_mask_that_lasts_means_off),
+	KUNIT_CASE(test_slew_keeps_its_distance_and_catches_up_in_time),
+	KUNIT_CASE(test_slew_below_the_timer_floor_follows_acceptance),
+	KUNIT_CASE(test_switching_keeps_what_the_new_policy_can_hold),
+	KUNIT_CASE(test_limit_bounds_the_backlog),
+	KUNIT_CASE(test_reprogramming_drops_what_was_owed),
+	KUNIT_CASE(test_batched_ticks_are_all_delivered),
+	KUNIT_CASE(test_hours_of_missed_ticks_are_one_step),
+	KUNIT_CASE(test_bad_configurations_are_refused),
+	KUNIT_CASE(test_no_tick_is_unaccounted_for),
+	KUNIT_CASE_SLOW(test_no_tick_is_unaccounted_for_in_millions),
+	{}
+};
+
+static struct kunit_suite i8254_policy_suite = {
+	.name = "i8254_policy",
+	.test_cases = i8254_policy_cases,
+};
+kunit_test_suite(i8254_policy_suite);
