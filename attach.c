@@ -29,8 +29,49 @@
 
 /* Functions that are looked up */
 
-#define KVM_PIT_DEFINE_CALL(func) DEFINE_STATIC_CALL_NULL(pit_##func, func);
-KVM_PIT_FOR_EACH_CALL(KVM_PIT_DEFINE_CALL)
+DEFINE_STATIC_CALL_NULL(pit_kvm_set_irq, kvm_set_irq);
+DEFINE_STATIC_CALL_NULL(pit_kvm_irq_map_gsi, kvm_irq_map_gsi);
+DEFINE_STATIC_CALL_NULL(pit_kvm_io_bus_register_dev, kvm_io_bus_register_dev);
+DEFINE_STATIC_CALL_NULL(pit_kvm_io_bus_unregister_dev, kvm_io_bus_unregister_dev);
+DEFINE_STATIC_CALL_NULL(pit_kvm_register_irq_ack_notifier, kvm_register_irq_ack_notifier);
+DEFINE_STATIC_CALL_NULL(pit_kvm_unregister_irq_ack_notifier, kvm_unregister_irq_ack_notifier);
+DEFINE_STATIC_CALL_NULL(pit_kvm_register_irq_mask_notifier, kvm_register_irq_mask_notifier);
+DEFINE_STATIC_CALL_NULL(pit_kvm_unregister_irq_mask_notifier, kvm_unregister_irq_mask_notifier);
+DEFINE_STATIC_CALL_NULL(pit_kvm_request_irq_source_id, kvm_request_irq_source_id);
+DEFINE_STATIC_CALL_NULL(pit_kvm_free_irq_source_id, kvm_free_irq_source_id);
+DEFINE_STATIC_CALL_NULL(pit_kvm_apic_nmi_wd_deliver, kvm_apic_nmi_wd_deliver);
+
+/**
+ * struct attach_call - a function of kvm.ko that is called
+ * @name: its name
+ * @key: its static call
+ * @tramp: the trampoline of that
+ */
+struct attach_call {
+	const char *name;
+	struct static_call_key *key;
+	void *tramp;
+};
+
+#define ATTACH_CALL(func) {				\
+	.name = #func,					\
+	.key = &STATIC_CALL_KEY(pit_##func),		\
+	.tramp = STATIC_CALL_TRAMP_ADDR(pit_##func),	\
+}
+
+static const struct attach_call attach_calls[] = {
+	ATTACH_CALL(kvm_set_irq),
+	ATTACH_CALL(kvm_irq_map_gsi),
+	ATTACH_CALL(kvm_io_bus_register_dev),
+	ATTACH_CALL(kvm_io_bus_unregister_dev),
+	ATTACH_CALL(kvm_register_irq_ack_notifier),
+	ATTACH_CALL(kvm_unregister_irq_ack_notifier),
+	ATTACH_CALL(kvm_register_irq_mask_notifier),
+	ATTACH_CALL(kvm_unregister_irq_mask_notifier),
+	ATTACH_CALL(kvm_request_irq_source_id),
+	ATTACH_CALL(kvm_free_irq_source_id),
+	ATTACH_CALL(kvm_apic_nmi_wd_deliver),
+};
 
 /*
  * kallsyms is closed to modules, but a kprobe, which need not be armed, says
@@ -54,18 +95,17 @@ static void *attach_lookup(const char *name)
 	return addr;
 }
 
-#define KVM_PIT_LOOK_UP_CALL(func)			\
-do {							\
-	void *addr = attach_lookup(#func);		\
-							\
-	if (!addr)					\
-		return -ENOENT;				\
-	static_call_update(pit_##func, addr);		\
-} while (0);
-
 static int attach_look_up_calls(void)
 {
-	KVM_PIT_FOR_EACH_CALL(KVM_PIT_LOOK_UP_CALL)
+	for (int i = 0; i < ARRAY_SIZE(attach_calls); i++) {
+		const struct attach_call *call = &attach_calls[i];
+		void *addr = attach_lookup(call->name);
+
+		if (!addr)
+			return -ENOENT;
+		__static_call_update(call->key, call->tramp, addr);
+	}
+
 	return 0;
 }
 
@@ -302,7 +342,7 @@ static void attach_unregister_all(void)
 		attach_unregister(&attach_hooks[i]);
 
 	while (atomic_read(&calls_inside))
-		msleep(1);
+		msleep(20);
 	synchronize_rcu_tasks();
 }
 

@@ -15,22 +15,17 @@
 /* Declared in a header that is private to arch/x86/kvm. */
 void kvm_apic_nmi_wd_deliver(struct kvm_vcpu *vcpu);
 
-#define KVM_PIT_FOR_EACH_CALL(X)		\
-	X(kvm_set_irq)				\
-	X(kvm_irq_map_gsi)			\
-	X(kvm_io_bus_register_dev)		\
-	X(kvm_io_bus_unregister_dev)		\
-	X(kvm_register_irq_ack_notifier)	\
-	X(kvm_unregister_irq_ack_notifier)	\
-	X(kvm_register_irq_mask_notifier)	\
-	X(kvm_unregister_irq_mask_notifier)	\
-	X(kvm_request_irq_source_id)		\
-	X(kvm_free_irq_source_id)		\
-	X(kvm_apic_nmi_wd_deliver)
-
-#define KVM_PIT_DECLARE_CALL(func) DECLARE_STATIC_CALL(pit_##func, func);
-KVM_PIT_FOR_EACH_CALL(KVM_PIT_DECLARE_CALL)
-#undef KVM_PIT_DECLARE_CALL
+DECLARE_STATIC_CALL(pit_kvm_set_irq, kvm_set_irq);
+DECLARE_STATIC_CALL(pit_kvm_irq_map_gsi, kvm_irq_map_gsi);
+DECLARE_STATIC_CALL(pit_kvm_io_bus_register_dev, kvm_io_bus_register_dev);
+DECLARE_STATIC_CALL(pit_kvm_io_bus_unregister_dev, kvm_io_bus_unregister_dev);
+DECLARE_STATIC_CALL(pit_kvm_register_irq_ack_notifier, kvm_register_irq_ack_notifier);
+DECLARE_STATIC_CALL(pit_kvm_unregister_irq_ack_notifier, kvm_unregister_irq_ack_notifier);
+DECLARE_STATIC_CALL(pit_kvm_register_irq_mask_notifier, kvm_register_irq_mask_notifier);
+DECLARE_STATIC_CALL(pit_kvm_unregister_irq_mask_notifier, kvm_unregister_irq_mask_notifier);
+DECLARE_STATIC_CALL(pit_kvm_request_irq_source_id, kvm_request_irq_source_id);
+DECLARE_STATIC_CALL(pit_kvm_free_irq_source_id, kvm_free_irq_source_id);
+DECLARE_STATIC_CALL(pit_kvm_apic_nmi_wd_deliver, kvm_apic_nmi_wd_deliver);
 
 #define pit_call(func) static_call(pit_##func)
 
