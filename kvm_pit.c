@@ -692,7 +692,8 @@ static void pit_load_counter(struct kvm_pit *pit, unsigned int n,
 		.access		= s->rw_mode & I8254_WORD,
 		.bcd		= s->bcd & 1,
 		.programmed	= programmed,
-		.gate		= s->gate & 1,
+		/* A PC has GATE0 and GATE1 tied high. */
+		.gate		= n != 2 || (s->gate & 1),
 		.out		= s->mode != I8254_TERMINAL_COUNT,
 		.counting	= programmed && !triggered ? I8254_LOADING :
 							     I8254_STOPPED,
