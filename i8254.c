@@ -6,8 +6,8 @@
  * the comments cite. What a counter does between two accesses is computed in
  * closed form: the cost is the same for one clock as for hours of them.
  *
- * A state may come from outside, through migration. No value of its fields
- * leads to more than a senseless count.
+ * A state may come from outside, through migration. Whatever its fields hold
+ * (but true and false where they are bool), the worst is a senseless count.
  */
 #include <linux/bitfield.h>
 #include <linux/bits.h>
@@ -270,7 +270,7 @@ static bool i8254_strobe_ends(const struct i8254_counter *c)
 	return i8254_strobing(c) && !c->out;
 }
 
-static u64 i8254_advance_counter(struct i8254_counter *c, u64 clocks)
+static u64 i8254_advance_counter(struct i8254_counter *c, u64 from, u64 clocks)
 {
 	u64 rises = 0;
 
@@ -280,6 +280,7 @@ static u64 i8254_advance_counter(struct i8254_counter *c, u64 clocks)
 	}
 	if (c->counting == I8254_LOADING) {
 		i8254_load(c);
+		c->loaded_at = from + 1;
 		clocks--;
 	}
 	if (!clocks || !i8254_running(c))
@@ -307,16 +308,16 @@ static u64 i8254_advance_counter(struct i8254_counter *c, u64 clocks)
  */
 u64 i8254_advance(struct i8254 *chip, u64 now)
 {
-	u64 clocks = now - chip->now;
+	u64 from = chip->now;
 	u64 rises;
 
-	if (now <= chip->now)
+	if (now <= from)
 		return 0;
 
 	chip->now = now;
-	rises = i8254_advance_counter(&chip->counter[0], clocks);
-	i8254_advance_counter(&chip->counter[1], clocks);
-	i8254_advance_counter(&chip->counter[2], clocks);
+	rises = i8254_advance_counter(&chip->counter[0], from, now - from);
+	i8254_advance_counter(&chip->counter[1], from, now - from);
+	i8254_advance_counter(&chip->counter[2], from, now - from);
 	return rises;
 }
 
@@ -438,6 +439,7 @@ static void i8254_program(struct i8254_counter *c, u8 control)
 		.counting	= I8254_STOPPED,
 		.null_count	= true,
 		.ce		= c->ce,
+		.loaded_at	= c->loaded_at,
 	};
 }
 
@@ -614,6 +616,9 @@ u8 i8254_read(struct i8254 *chip, unsigned int port)
  *
  * "Gate Pin Operations Summary". A rise is a trigger in modes 1, 2, 3 and 5 and
  * is held until the next clock. Before there is a count it does nothing.
+ *
+ * In modes 2 and 3 a fall raises OUT. That goes unreported: GATE0 is wired high
+ * on a PC, and other counters' edges are read from their OUT.
  */
 void i8254_set_gate(struct i8254 *chip, unsigned int n, bool level)
 {

@@ -79,6 +79,7 @@ enum i8254_counting {
  * @loadable: a count was written since the control word: triggers work
  * @ce: the counting element as it reads: binary, or four BCD digits
  * @cr: the count register, in the same form; 0 stands for 65536 or 10000
+ * @loaded_at: the clock at which counting last began: a count or a trigger
  *
  * @write_msb: the write flip-flop: the next byte written is the high one
  * @read_msb: the read flip-flop: the next byte read is the high one
@@ -105,6 +106,7 @@ struct i8254_counter {
 	bool loadable;
 	u16 ce;
 	u16 cr;
+	u64 loaded_at;
 
 	/* the data bus buffer */
 	bool write_msb;

@@ -671,6 +671,7 @@ static void pit_save_counter(const struct kvm_pit *pit, unsigned int n,
 		.mode		= c->mode > 5 ? c->mode - 4 : c->mode,
 		.bcd		= c->bcd,
 		.gate		= c->gate,
+		.count_load_time = pit_clock_to_ktime(pit, c->loaded_at),
 	};
 	if (!c->programmed)
 		s->mode = STATE_UNPROGRAMMED;
@@ -707,6 +708,7 @@ static void pit_load_counter(struct kvm_pit *pit, unsigned int n,
 		.status_latched	= s->status_latched,
 		.ol		= s->latched_count,
 		.status		= s->status,
+		.loaded_at	= pit->chip.now,
 	};
 }
 
