@@ -94,12 +94,12 @@ struct kvm_pit {
 	int irq_source_id;
 	struct dentry *debugfs;
 
-	struct mutex config_lock;
+	struct mutex config_lock;	/* of the policy */
 	bool notified;
 	struct kvm_irq_ack_notifier ack_notifier;
 	struct kvm_irq_mask_notifier mask_notifier;
 
-	spinlock_t lock;
+	spinlock_t lock;		/* of all that follows */
 	struct i8254 chip;
 	struct i8254_ticks ticks;
 	u32 flags;
