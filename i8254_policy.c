@@ -21,18 +21,20 @@
 
 #include "i8254_policy.h"
 
-/* Count ticks as lost that the policy has no room for, the oldest first. */
+/*
+ * Count ticks as lost that the policy has no room for, the oldest first. The
+ * held one is not owed, it was raised.
+ */
 static void ticks_trim(struct i8254_ticks *t)
 {
 	u64 capacity = t->config.policy->capacity(t);
+	u64 owed = t->backlog - t->held;
 
-	if (t->backlog <= capacity)
+	if (owed <= capacity)
 		return;
 
-	t->lost += t->backlog - capacity;
-	t->backlog = capacity;
-	if (!t->backlog)
-		t->held = false;
+	t->lost += owed - capacity;
+	t->backlog = capacity + t->held;
 }
 
 /*
@@ -214,14 +216,30 @@ static void ticks_coalesced(struct i8254_ticks *t, enum i8254_raise raised)
 	ticks_trim(t);
 }
 
-/* IRQ0 is masked everywhere. One tick outlives that where any may be owed. */
+/*
+ * The held tick is in the 8259's latch, and IRQ0 was unmasked there: other
+ * irqchips have just refused it again. Where EOIs are seen, wait for its own.
+ */
+static void ticks_latched(struct i8254_ticks *t)
+{
+	if (!t->held || t->masked || t->config.policy->needs_ack)
+		return;
+
+	t->held = false;
+	t->backlog--;
+	t->delivered++;
+}
+
+/* IRQ0 is masked everywhere. One tick outlives that. */
 static void ticks_refused(struct i8254_ticks *t, enum i8254_raise raised)
 {
 	t->unaccepted = t->was_unaccepted;
 
-	if (raised == I8254_RAISE_AGAIN)
+	if (raised == I8254_RAISE_AGAIN) {
+		ticks_latched(t);
 		return;
-	if (t->held || !t->config.policy->capacity(t)) {
+	}
+	if (t->held || (t->config.policy->latch && t->backlog)) {
 		t->lost++;
 		return;
 	}
@@ -421,8 +439,8 @@ static const struct i8254_policy slew = {
 
 /*
  * Replays one for all that were lost. Where the guest does not accept ticks
- * that one is in the irqchip's latch already; what merge adds to discard is
- * that it also outlives a mask at an IOAPIC, which has no latch.
+ * that one is in the irqchip's latch already. What merge adds to discard is
+ * that one outlives a change of the policy, and that EOIs are waited for.
  */
 static const struct i8254_policy merge = {
 	.id		= KVM_PIT_TICK_MERGE,

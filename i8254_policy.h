@@ -82,9 +82,9 @@ struct i8254_tick_config {
  *	got back
  * @unaccepted: a raised tick waits for the guest's EOI
  * @was_unaccepted: the same, but for the tick in @raising
- * @held: the oldest tick in @backlog was raised, but its line was masked: the
- *	8259 has latched it, an IOAPIC has dropped it
- * @backlog: ticks owed
+ * @held: a tick was raised, but its line was masked: the 8259 has latched it, an
+ *	IOAPIC has dropped it, and it is raised there again on unmask
+ * @backlog: ticks owed, and the held one
  * @anchor: clock of the raise, or of the late acceptance, that the owed ticks
  *	are spaced from
  * @replays: owed ticks raised since

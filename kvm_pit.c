@@ -69,7 +69,7 @@
  * @debugfs: the folder in that of the VM
  *
  * @config_lock: one change of the policy at a time
- * @notified: the notifiers are registered; under @config_lock
+ * @watches_acks: @ack_notifier is registered; under @config_lock
  * @ack_notifier: told of the guest's EOIs
  * @mask_notifier: told of the guest's masking
  *
@@ -95,7 +95,7 @@ struct kvm_pit {
 	struct dentry *debugfs;
 
 	struct mutex config_lock;	/* of the policy */
-	bool notified;
+	bool watches_acks;
 	struct kvm_irq_ack_notifier ack_notifier;
 	struct kvm_irq_mask_notifier mask_notifier;
 
@@ -403,30 +403,24 @@ static void pit_mask_irq(struct kvm_irq_mask_notifier *notifier, bool masked)
  * APICv and AVIC do not report the EOIs of edge-triggered interrupts: inhibit
  * them for as long as the policy lives on EOIs.
  */
-static void pit_watch_irq(struct kvm_pit *pit)
+static void pit_watch_acks(struct kvm_pit *pit)
 {
-	struct kvm *kvm = pit->kvm;
-
-	if (pit->notified)
+	if (pit->watches_acks)
 		return;
 
-	kvm_set_apicv_inhibit(kvm, APICV_INHIBIT_REASON_PIT_REINJ);
-	pit_call(kvm_register_irq_ack_notifier)(kvm, &pit->ack_notifier);
-	pit_call(kvm_register_irq_mask_notifier)(kvm, PIT_GSI, &pit->mask_notifier);
-	pit->notified = true;
+	kvm_set_apicv_inhibit(pit->kvm, APICV_INHIBIT_REASON_PIT_REINJ);
+	pit_call(kvm_register_irq_ack_notifier)(pit->kvm, &pit->ack_notifier);
+	pit->watches_acks = true;
 }
 
-static void pit_unwatch_irq(struct kvm_pit *pit)
+static void pit_unwatch_acks(struct kvm_pit *pit)
 {
-	struct kvm *kvm = pit->kvm;
-
-	if (!pit->notified)
+	if (!pit->watches_acks)
 		return;
 
-	pit_call(kvm_unregister_irq_mask_notifier)(kvm, PIT_GSI, &pit->mask_notifier);
-	pit_call(kvm_unregister_irq_ack_notifier)(kvm, &pit->ack_notifier);
-	kvm_clear_apicv_inhibit(kvm, APICV_INHIBIT_REASON_PIT_REINJ);
-	pit->notified = false;
+	pit_call(kvm_unregister_irq_ack_notifier)(pit->kvm, &pit->ack_notifier);
+	kvm_clear_apicv_inhibit(pit->kvm, APICV_INHIBIT_REASON_PIT_REINJ);
+	pit->watches_acks = false;
 }
 
 static void pit_configure(struct kvm_pit *pit,
@@ -436,7 +430,7 @@ static void pit_configure(struct kvm_pit *pit,
 
 	mutex_lock(&pit->config_lock);
 	if (config->policy->needs_ack)
-		pit_watch_irq(pit);
+		pit_watch_acks(pit);
 
 	spin_lock_irqsave(&pit->lock, irqflags);
 	i8254_ticks_configure(&pit->ticks, config);
@@ -444,7 +438,7 @@ static void pit_configure(struct kvm_pit *pit,
 	spin_unlock_irqrestore(&pit->lock, irqflags);
 
 	if (!config->policy->needs_ack)
-		pit_unwatch_irq(pit);
+		pit_unwatch_acks(pit);
 	mutex_unlock(&pit->config_lock);
 }
 
@@ -881,18 +875,20 @@ static int pit_create(struct kvm *kvm, u32 flags)
 		goto free_pit;
 
 	i8254_ticks_init(&pit->ticks, &config, i8254_ns_to_clocks(floor_ns));
+	pit_call(kvm_register_irq_mask_notifier)(kvm, PIT_GSI, &pit->mask_notifier);
 	if (policy->needs_ack)
-		pit_watch_irq(pit);
+		pit_watch_acks(pit);
 
 	ret = pit_register_ports(pit, flags & KVM_PIT_SPEAKER_DUMMY);
 	if (ret)
-		goto unwatch_irq;
+		goto unwatch;
 
 	pit_create_debugfs(pit);
 	return 0;
 
-unwatch_irq:
-	pit_unwatch_irq(pit);
+unwatch:
+	pit_unwatch_acks(pit);
+	pit_call(kvm_unregister_irq_mask_notifier)(kvm, PIT_GSI, &pit->mask_notifier);
 	pit_call(kvm_free_irq_source_id)(kvm, pit->irq_source_id);
 free_pit:
 	kfree(pit);
@@ -911,7 +907,8 @@ void kvm_pit_destroy(struct kvm_pit *pit)
 	struct kvm *kvm = pit->kvm;
 
 	pit_unregister_ports(pit);
-	pit_unwatch_irq(pit);
+	pit_unwatch_acks(pit);
+	pit_call(kvm_unregister_irq_mask_notifier)(kvm, PIT_GSI, &pit->mask_notifier);
 
 	spin_lock_irq(&pit->lock);
 	pit->dying = true;
