@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# The entry points for humans. What kbuild reads is in Kbuild.
+
+KDIR ?= /lib/modules/$(shell uname -r)/build
+DOCDIR ?= /usr/share/doc/kvm-i8254
+
+.PHONY: module headers run check install uninstall clean distclean help
+
+module: headers ## build kvm-i8254.ko for the running kernel, or for the one whose headers are in KDIR
+	@$(MAKE) -C $(KDIR) M=$(CURDIR) modules
+
+headers:
+	@: $(if $(wildcard $(KDIR)/Makefile),,$(error no kernel headers in $(KDIR): \
+		apt install linux-headers-$(shell uname -r), or give KDIR=/path/to/headers))
+
+run: ## see it: timelines of the policies, and a Linux guest that is stalled, in a throwaway hypervisor
+	@lab/setup
+	@lab/demo
+
+check: ## test it: KUnit, and the lab on all supported kernels
+	@lab/setup
+	@lab/check
+
+# What KDIR's kernel calls itself, and where its modules go.
+release = $(shell $(MAKE) -s --no-print-directory -C $(KDIR) kernelrelease)
+modules = $(DESTDIR)/lib/modules/$(release)
+# A package's scripts run depmod where the package is installed.
+depmod = $(if $(DESTDIR),@echo "DESTDIR is set: depmod $(release) is not run",depmod $(release))
+
+install: module ## install the module and an example for modprobe.d (DESTDIR=, KDIR=)
+	@$(MAKE) -C $(KDIR) M=$(CURDIR) INSTALL_MOD_PATH=$(DESTDIR) INSTALL_MOD_DIR=updates \
+		CONFIG_MODULE_SIG_ALL= modules_install
+	install -D -m 644 packaging/modprobe.conf $(DESTDIR)$(DOCDIR)/examples/kvm-i8254.conf
+	$(depmod)
+	@echo "Now: modprobe kvm-i8254. Parameters, and loading at boot: $(DOCDIR)/examples/kvm-i8254.conf"
+
+uninstall: headers ## remove what install put there
+	rm -f $(modules)/updates/kvm-i8254.ko*
+	rm -rf $(DESTDIR)$(DOCDIR)
+	$(depmod)
+
+clean: ## remove what was built; downloads and unpacked kernels stay
+	rm -rf *.o .*.o *.ko *.mod *.mod.c .*.cmd .*.d *.symvers modules.order .tmp_versions
+	rm -rf $(filter-out build/kernels,$(wildcard build/*))
+
+distclean: clean ## remove the downloads too
+	rm -rf build
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):[^#]*## /\1	/p' Makefile | expand -t 12

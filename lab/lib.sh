@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash disable=SC2034
+# What the lab's own scripts share; sourced by them, from bash.
+
+set -euo pipefail
+export LC_ALL=C
+PATH=$PATH:/usr/sbin:/sbin
+
+TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
+BUILD=$TOP/build
+SERIES="6.12 6.1"	# the kernels that the module is tried on
+
+say() { printf '%s\n' "lab: $*" >&2; }
+die() { say "$*"; exit 125; }
+
+as_root() {
+	if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
+}
+
+# Hold FILE's lock until the process ends.
+lock() {
+	mkdir -p "$(dirname "$1")"
+	exec {lock_fd}>"$1"
+	flock -n "$lock_fd" && return
+	say "waiting for another run that holds ${1#"$TOP"/}"
+	flock "$lock_fd"
+}
