@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # Draw when a guest accepted its ticks, for each policy a row, for each stall a panel.
-# gnuplot -e "data='FILE'; out='FILE without suffix'; format='svg'" lab/timeline.gp
-# The data: lines "BUSY POLICY MS".
+# gnuplot -e "data='FILE'; bursts='FILE'; out='FILE without suffix'; format='svg'" lab/timeline.gp
+# The data: lines "BUSY POLICY MS"; the bursts: lines "BUSY POLICY MS NUMBER".
 
 rows = "stock-reinject stock-discard delay discard slew merge"
 labels = "'stock, reinject' 'stock, discard' delay discard slew merge"
@@ -50,6 +50,8 @@ do for [busy in "42 205"] {
 	set object 1 rectangle from 0,graph 0 to busy+0,graph 1 \
 		fillcolor rgb "#fbe6d4" fillstyle solid noborder behind
 	plot data using ($1 == busy+0 ? $3 : NaN):(row(stringcolumn(2))):(colour(stringcolumn(2))) \
-		with points pointtype 7 pointsize 1.1 linecolor rgb variable
+		with points pointtype 7 pointsize 1.1 linecolor rgb variable, \
+	     bursts using ($1 == busy+0 ? $3 : NaN):(row(stringcolumn(2))):("x".stringcolumn(4)) \
+		with labels left offset 0.6,0.75 font ",".(format eq "svg" ? 12 : 10) textcolor rgb "#404040"
 }
 unset multiplot
