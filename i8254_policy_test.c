@@ -650,4 +650,5 @@ static struct kunit_suite i8254_policy_suite = {
 	.name = "i8254_policy",
 	.test_cases = i8254_policy_cases,
 };
+
 kunit_test_suite(i8254_policy_suite);

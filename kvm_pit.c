@@ -42,6 +42,8 @@
 
 #define PIT_GSI		0
 
+#define PIT_RAISES_AT_ONCE	16
+
 /* Port 0x61 */
 #define SPEAKER_GATE2	BIT(0)
 #define SPEAKER_DATA	BIT(1)
@@ -337,8 +339,9 @@ static void pit_deliver_nmi(struct kvm_pit *pit)
 }
 
 /*
- * Raise all that the policy gives out. Takes the irqchips' locks, and so must
- * not be called under them or from the timer.
+ * Raise what the policy gives out. Takes the irqchips' locks, and so must not be
+ * called under them or from the timer. A guest that accepts on one CPU what is
+ * raised on another could go on for ever: leave the rest to the next work item.
  */
 static void pit_deliver(struct kvm_pit *pit)
 {
@@ -348,7 +351,11 @@ static void pit_deliver(struct kvm_pit *pit)
 	int result;
 
 	spin_lock_irqsave(&pit->lock, irqflags);
-	while ((raise = i8254_ticks_take(&pit->ticks, pit_now(pit)))) {
+	for (int n = 0; n < PIT_RAISES_AT_ONCE; n++) {
+		raise = i8254_ticks_take(&pit->ticks, pit_now(pit));
+		if (!raise)
+			break;
+
 		spin_unlock_irqrestore(&pit->lock, irqflags);
 		result = raise == I8254_RAISE_AGAIN ? pit_pulse_again(pit) :
 						      pit_pulse(pit);
@@ -357,8 +364,7 @@ static void pit_deliver(struct kvm_pit *pit)
 	}
 	nmi = pit->nmi_due;
 	pit->nmi_due = false;
-	if (!pit->dying)
-		pit_arm(pit);
+	pit_update(pit, pit_now(pit));
 	spin_unlock_irqrestore(&pit->lock, irqflags);
 
 	if (nmi)
