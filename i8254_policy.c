@@ -11,6 +11,8 @@
  *
  * The policies stand at the end, one ops table each.
  */
+#include <linux/atomic.h>
+#include <linux/bits.h>
 #include <linux/errno.h>
 #include <linux/kernel.h>
 #include <linux/math64.h>
@@ -34,6 +36,7 @@ static void ticks_trim(struct i8254_ticks *t)
 		return;
 
 	t->lost += owed - capacity;
+	t->limit_hit = t->config.backlog_limit;
 	t->backlog = capacity + t->held;
 }
 
@@ -359,6 +362,7 @@ void i8254_ticks_configure(struct i8254_ticks *t,
 		t->unaccepted = false;
 
 	t->config = *config;
+	t->limit_hit = false;
 	ticks_trim(t);
 }
 
@@ -451,9 +455,43 @@ static const struct i8254_policy merge = {
 	.offset		= offset_none,
 };
 
-static const struct i8254_policy * const policies[] = {
-	&delay, &discard, &slew, &merge,
+static const struct i8254_policy *policies[I8254_POLICIES_MAX] = {
+	[KVM_PIT_TICK_DELAY]	= &delay,
+	[KVM_PIT_TICK_DISCARD]	= &discard,
+	[KVM_PIT_TICK_SLEW]	= &slew,
+	[KVM_PIT_TICK_MERGE]	= &merge,
 };
+
+/**
+ * i8254_policy_register - make one more policy known
+ * @policy: the policy, which stays where it is until it is unregistered
+ *
+ * From then on it can be selected by its id and by its name. May be called at
+ * any time; no lock is needed.
+ *
+ * Return: 0; -EINVAL where something is missing or the id is out of range;
+ * -EEXIST where the id or the name is taken.
+ */
+int i8254_policy_register(const struct i8254_policy *policy)
+{
+	if (!policy->name || !*policy->name || !policy->capacity ||
+	    !policy->offset || policy->id >= I8254_POLICIES_MAX ||
+	    policy->slew_rate > I8254_SLEW_RATE_MAX)
+		return -EINVAL;
+	if (i8254_policy_by_name(policy->name))
+		return -EEXIST;
+
+	return cmpxchg(&policies[policy->id], NULL, policy) ? -EEXIST : 0;
+}
+
+/**
+ * i8254_policy_unregister - forget a policy
+ * @policy: a registered one, which no VM uses
+ */
+void i8254_policy_unregister(const struct i8254_policy *policy)
+{
+	cmpxchg(&policies[policy->id], policy, NULL);
+}
 
 /**
  * i8254_policy_by_id - look a policy up
@@ -463,11 +501,7 @@ static const struct i8254_policy * const policies[] = {
  */
 const struct i8254_policy *i8254_policy_by_id(u64 id)
 {
-	for (int i = 0; i < ARRAY_SIZE(policies); i++)
-		if (policies[i]->id == id)
-			return policies[i];
-
-	return NULL;
+	return id < I8254_POLICIES_MAX ? READ_ONCE(policies[id]) : NULL;
 }
 
 /**
@@ -478,9 +512,12 @@ const struct i8254_policy *i8254_policy_by_id(u64 id)
  */
 const struct i8254_policy *i8254_policy_by_name(const char *name)
 {
-	for (int i = 0; i < ARRAY_SIZE(policies); i++)
-		if (sysfs_streq(policies[i]->name, name))
-			return policies[i];
+	for (int i = 0; i < I8254_POLICIES_MAX; i++) {
+		const struct i8254_policy *policy = i8254_policy_by_id(i);
+
+		if (policy && sysfs_streq(policy->name, name))
+			return policy;
+	}
 
 	return NULL;
 }
@@ -494,8 +531,9 @@ u32 i8254_policy_mask(void)
 {
 	u32 mask = 0;
 
-	for (int i = 0; i < ARRAY_SIZE(policies); i++)
-		mask |= BIT(policies[i]->id);
+	for (int i = 0; i < I8254_POLICIES_MAX; i++)
+		if (i8254_policy_by_id(i))
+			mask |= BIT(i);
 
 	return mask;
 }

@@ -15,11 +15,14 @@
 
 #define I8254_SLEW_RATE_MAX	900
 
+/* Ids are below, since KVM_CHECK_EXTENSION returns them as a mask. */
+#define I8254_POLICIES_MAX	31
+
 struct i8254_ticks;
 
 /**
  * struct i8254_policy - one lost-tick policy
- * @id: KVM_PIT_TICK_x
+ * @id: KVM_PIT_TICK_x, below I8254_POLICIES_MAX
  * @name: what it is called in module parameters and debugfs
  * @latch: raise a due tick at once, even where the last one is not accepted:
  *	the irqchip's own latch holds one, and the others are lost in it
@@ -98,6 +101,7 @@ struct i8254_tick_config {
  * @delivered: of these, the ones that the irqchip took on their due time
  * @replayed: the ones that it took later
  * @lost: the ones that it never will
+ * @limit_hit: some of these because of the backlog limit
  *
  * Whenever nothing is wanted or being raised,
  * @due = @delivered + @replayed + @lost + @backlog.
@@ -128,11 +132,14 @@ struct i8254_ticks {
 	u64 delivered;
 	u64 replayed;
 	u64 lost;
+	bool limit_hit;
 };
 
 /* A mask that lasts that long means "off", however it began: one second. */
 #define I8254_MASK_OFF_CLOCKS	1193182
 
+int i8254_policy_register(const struct i8254_policy *policy);
+void i8254_policy_unregister(const struct i8254_policy *policy);
 const struct i8254_policy *i8254_policy_by_id(u64 id);
 const struct i8254_policy *i8254_policy_by_name(const char *name);
 u32 i8254_policy_mask(void);

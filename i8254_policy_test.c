@@ -472,6 +472,7 @@ static void test_limit_bounds_the_backlog(struct kunit *test)
 	lab_stall_ms(lab, 500);
 	KUNIT_EXPECT_EQ(test, lab->t.backlog, 3);
 	KUNIT_EXPECT_GT(test, lab->t.lost, 0);
+	KUNIT_EXPECT_TRUE(test, lab->t.limit_hit);
 	expect_law(test, &lab->t);
 }
 
@@ -558,6 +559,70 @@ static void test_bad_configurations_are_refused(struct kunit *test)
 	KUNIT_EXPECT_NULL(test, i8254_policy_by_id(U64_MAX));
 }
 
+static u64 two(const struct i8254_ticks *t)
+{
+	return 2;
+}
+
+static u64 none(const struct i8254_ticks *t, u64 n)
+{
+	return 0;
+}
+
+/* One ops table, and nothing else. */
+static void test_a_fifth_policy_is_one_ops_table(struct kunit *test)
+{
+	static const struct i8254_policy fifth = {
+		.id = 30, .name = "fifth", .needs_ack = true,
+		.capacity = two, .offset = none,
+	};
+	struct lab *lab;
+
+	KUNIT_ASSERT_EQ(test, i8254_policy_register(&fifth), 0);
+	KUNIT_EXPECT_EQ(test, i8254_policy_register(&fifth), -EEXIST);
+	KUNIT_EXPECT_PTR_EQ(test, i8254_policy_by_id(30), &fifth);
+	KUNIT_EXPECT_PTR_EQ(test, i8254_policy_by_name("fifth\n"), &fifth);
+	KUNIT_EXPECT_EQ(test, i8254_policy_mask(), BIT(30) | 15);
+
+	lab = lab_new(test, "fifth");
+	lab_run_ms(lab, 25);
+	lab_stall_ms(lab, 111);
+	KUNIT_EXPECT_EQ(test, lab->t.backlog, 2);
+	KUNIT_EXPECT_EQ(test, lab->t.lost, 2);
+	lab_run_ms(lab, 50);
+	KUNIT_EXPECT_EQ(test, lab->t.backlog, 0);
+	expect_law(test, &lab->t);
+
+	i8254_policy_unregister(&fifth);
+	KUNIT_EXPECT_NULL(test, i8254_policy_by_name("fifth"));
+	KUNIT_EXPECT_EQ(test, i8254_policy_mask(), 15);
+}
+
+static void test_incomplete_policies_are_refused(struct kunit *test)
+{
+	static const struct i8254_policy bad[] = {
+		{ .id = 30, .capacity = two, .offset = none },
+		{ .id = 30, .name = "", .capacity = two, .offset = none },
+		{ .id = 30, .name = "bad", .offset = none },
+		{ .id = 30, .name = "bad", .capacity = two },
+		{ .id = I8254_POLICIES_MAX, .name = "bad", .capacity = two,
+		  .offset = none },
+		{ .id = 30, .name = "bad", .capacity = two, .offset = none,
+		  .slew_rate = I8254_SLEW_RATE_MAX + 1 },
+	};
+	static const struct i8254_policy taken[] = {
+		{ .id = KVM_PIT_TICK_MERGE, .name = "other", .capacity = two,
+		  .offset = none },
+		{ .id = 30, .name = "merge", .capacity = two, .offset = none },
+	};
+
+	for (int i = 0; i < ARRAY_SIZE(bad); i++)
+		KUNIT_EXPECT_EQ(test, i8254_policy_register(&bad[i]), -EINVAL);
+	for (int i = 0; i < ARRAY_SIZE(taken); i++)
+		KUNIT_EXPECT_EQ(test, i8254_policy_register(&taken[i]), -EEXIST);
+	KUNIT_EXPECT_EQ(test, i8254_policy_mask(), 15);
+}
+
 /* Anything at any time, in any order: no tick is unaccounted for. */
 static void random_event(struct lab *lab, struct rnd_state *rnd)
 {
@@ -641,6 +706,8 @@ static struct kunit_case i8254_policy_cases[] = {
 	KUNIT_CASE(test_batched_ticks_are_all_delivered),
 	KUNIT_CASE(test_hours_of_missed_ticks_are_one_step),
 	KUNIT_CASE(test_bad_configurations_are_refused),
+	KUNIT_CASE(test_a_fifth_policy_is_one_ops_table),
+	KUNIT_CASE(test_incomplete_policies_are_refused),
 	KUNIT_CASE(test_no_tick_is_unaccounted_for),
 	KUNIT_CASE_SLOW(test_no_tick_is_unaccounted_for_in_millions),
 	{}
