@@ -30,6 +30,9 @@
 #include "i8254_policy.h"
 #include "kvm_pit.h"
 
+#define CREATE_TRACE_POINTS
+#include "kvm_pit_trace.h"
+
 #define PIT_BASE	0x40
 #define PIT_PORTS	4
 #define SPEAKER_PORT	0x61
@@ -82,6 +85,8 @@
  * @flags: KVM_PIT_FLAGS_x
  * @not_before: the timer does not fire for a periodic counter before that,
  *	CLOCK_MONOTONIC
+ * @lost: ticks whose loss was reported
+ * @limit_reported: it was said that the backlog limit is reached
  * @nmi_due: a tick is due at the LAPICs that have LVT0 in NMI mode
  * @dying: no timer is armed any more, and no work queued
  *
@@ -106,6 +111,8 @@ struct kvm_pit {
 	struct i8254_ticks ticks;
 	u32 flags;
 	ktime_t not_before;
+	u64 lost;
+	bool limit_reported;
 	bool nmi_due;
 	bool dying;
 
@@ -207,6 +214,31 @@ static ktime_t pit_clock_to_ktime(const struct kvm_pit *pit, u64 clock)
 	return ns < KTIME_MAX - pit->epoch_ns ? ns + pit->epoch_ns : KTIME_MAX;
 }
 
+/* What a trace and the kernel log name a VM by. */
+static pid_t pit_pid(const struct kvm_pit *pit)
+{
+	return pit->kvm->userspace_pid;
+}
+
+/*
+ * After every change: no tick is lost without a trace, and whoever set a limit
+ * hears of it when it is reached first.
+ */
+static void pit_report_losses(struct kvm_pit *pit)
+{
+	const struct i8254_ticks *t = &pit->ticks;
+
+	if (t->lost != pit->lost)
+		trace_kvm_pit_lost(pit_pid(pit), t->lost - pit->lost, t);
+	pit->lost = t->lost;
+
+	if (!t->limit_hit || pit->limit_reported)
+		return;
+	pit->limit_reported = true;
+	pr_info_ratelimited("VM of process %d: more than %llu ticks are owed, and the oldest are lost from now on\n",
+			    pit_pid(pit), t->config.backlog_limit);
+}
+
 /* In HPET legacy mode the HPET's timer 0 drives IRQ0 in place of OUT0. */
 static bool pit_drives_irq0(const struct kvm_pit *pit)
 {
@@ -219,6 +251,7 @@ static void pit_due(struct kvm_pit *pit, u64 n, u64 now)
 		return;
 
 	i8254_ticks_due(&pit->ticks, n, now);
+	trace_kvm_pit_due(pit_pid(pit), n, &pit->ticks);
 	if (atomic_read(&pit->kvm->arch.vapics_in_nmi_mode) > 0)
 		pit->nmi_due = true;
 }
@@ -262,6 +295,7 @@ static void pit_update(struct kvm_pit *pit, u64 now)
 {
 	lockdep_assert_held(&pit->lock);
 
+	pit_report_losses(pit);
 	if (pit->dying)
 		return;
 
@@ -361,6 +395,7 @@ static void pit_deliver(struct kvm_pit *pit)
 						      pit_pulse(pit);
 		spin_lock_irqsave(&pit->lock, irqflags);
 		i8254_ticks_raised(&pit->ticks, result, pit_now(pit));
+		trace_kvm_pit_raise(pit_pid(pit), raise, result, &pit->ticks);
 	}
 	nmi = pit->nmi_due;
 	pit->nmi_due = false;
@@ -384,6 +419,7 @@ static void pit_ack_irq(struct kvm_irq_ack_notifier *notifier)
 
 	spin_lock_irqsave(&pit->lock, irqflags);
 	i8254_ticks_acked(&pit->ticks, pit_now(pit));
+	trace_kvm_pit_ack(pit_pid(pit), &pit->ticks);
 	spin_unlock_irqrestore(&pit->lock, irqflags);
 
 	pit_deliver(pit);
@@ -399,6 +435,7 @@ static void pit_mask_irq(struct kvm_irq_mask_notifier *notifier, bool masked)
 	spin_lock_irqsave(&pit->lock, irqflags);
 	now = pit_sync(pit);
 	i8254_ticks_masked(&pit->ticks, masked, now);
+	trace_kvm_pit_mask(pit_pid(pit), masked, &pit->ticks);
 	pit_update(pit, now);
 	spin_unlock_irqrestore(&pit->lock, irqflags);
 }
@@ -440,6 +477,8 @@ static void pit_configure(struct kvm_pit *pit,
 
 	spin_lock_irqsave(&pit->lock, irqflags);
 	i8254_ticks_configure(&pit->ticks, config);
+	pit->limit_reported = false;
+	trace_kvm_pit_policy(pit_pid(pit), &pit->ticks);
 	pit_update(pit, pit_sync(pit));
 	spin_unlock_irqrestore(&pit->lock, irqflags);
 
@@ -881,6 +920,7 @@ static int pit_create(struct kvm *kvm, u32 flags)
 		goto free_pit;
 
 	i8254_ticks_init(&pit->ticks, &config, i8254_ns_to_clocks(floor_ns));
+	trace_kvm_pit_policy(pit_pid(pit), &pit->ticks);
 	pit_call(kvm_register_irq_mask_notifier)(kvm, PIT_GSI, &pit->mask_notifier);
 	if (policy->needs_ack)
 		pit_watch_acks(pit);
