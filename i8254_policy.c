@@ -25,19 +25,18 @@
 
 /*
  * Count ticks as lost that the policy has no room for, the oldest first. The
- * held one is not owed, it was raised.
+ * held one stays: it was raised, and the irqchip may have it.
  */
 static void ticks_trim(struct i8254_ticks *t)
 {
-	u64 capacity = t->config.policy->capacity(t);
-	u64 owed = t->backlog - t->held;
+	u64 room = max_t(u64, t->config.policy->capacity(t), t->held);
 
-	if (owed <= capacity)
+	if (t->backlog <= room)
 		return;
 
-	t->lost += owed - capacity;
+	t->lost += t->backlog - room;
 	t->limit_hit = t->config.backlog_limit;
-	t->backlog = capacity + t->held;
+	t->backlog = room;
 }
 
 /*
@@ -469,13 +468,14 @@ static const struct i8254_policy *policies[I8254_POLICIES_MAX] = {
  * From then on it can be selected by its id and by its name. May be called at
  * any time; no lock is needed.
  *
- * Return: 0; -EINVAL where something is missing or the id is out of range;
- * -EEXIST where the id or the name is taken.
+ * Return: 0; -EINVAL where something is missing, the id is out of range, or the
+ * name is too long; -EEXIST where the id or the name is taken.
  */
 int i8254_policy_register(const struct i8254_policy *policy)
 {
 	if (!policy->name || !*policy->name || !policy->capacity ||
 	    !policy->offset || policy->id >= I8254_POLICIES_MAX ||
+	    strlen(policy->name) >= I8254_POLICY_NAME_LEN ||
 	    policy->slew_rate > I8254_SLEW_RATE_MAX)
 		return -EINVAL;
 	if (i8254_policy_by_name(policy->name))

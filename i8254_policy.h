@@ -18,18 +18,22 @@
 /* Ids are below, since KVM_CHECK_EXTENSION returns them as a mask. */
 #define I8254_POLICIES_MAX	31
 
+/* Of a name, its terminating zero included. */
+#define I8254_POLICY_NAME_LEN	16
+
 struct i8254_ticks;
 
 /**
  * struct i8254_policy - one lost-tick policy
  * @id: KVM_PIT_TICK_x, below I8254_POLICIES_MAX
- * @name: what it is called in module parameters and debugfs
+ * @name: what it is called in module parameters and debugfs, shorter than
+ *	I8254_POLICY_NAME_LEN
  * @latch: raise a due tick at once, even where the last one is not accepted:
  *	the irqchip's own latch holds one, and the others are lost in it
  * @needs_ack: works only where the guest's EOIs are seen
  * @slew_rate: the default rate, percent above nominal; 0: it has none
  * @has_limit: the backlog can be limited
- * @capacity: how many ticks may be owed, ticks
+ * @capacity: how many ticks the backlog may have, ticks
  * @offset: when the n-th owed tick in a row may be raised, in clocks after the
  *	raise that the row began with; rounded once, so that no error adds up
  */

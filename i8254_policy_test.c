@@ -48,14 +48,19 @@ enum handler { PLAIN, MASK_ACK, HELD_MASKED };
  * @irr: a tick is latched
  * @isr: a tick is in service
  * @busy: the guest is held up until that clock
+ * @period: of the ticks, in clocks
+ * @late: how late the host's timer can be, in clocks
  * @load: clock that the ticks count from
  * @seen: ticks that came due so far
+ * @due_at: when the last of them did
  * @now: the clock
- * @raises: ticks that were raised, coalesced and masked ones included
- * @last_raise: when the last of them was
+ * @raises: ticks that the irqchip took
+ * @last_raise: when it took the last of them
  * @closest: the least time between two of them
+ * @owed_raises: how often a tick from the backlog was raised
+ * @broken: the first rule that a raise broke, or NULL
  * @accepted: how many ticks the guest took
- * @at: when it did, in clocks after @load
+ * @at: when it did, in clocks after @load, for the last of them
  */
 struct lab {
 	struct i8254_ticks t;
@@ -65,12 +70,17 @@ struct lab {
 	bool irr;
 	bool isr;
 	u64 busy;
+	u64 period;
+	u64 late;
 	u64 load;
 	u64 seen;
+	u64 due_at;
 	u64 now;
 	unsigned int raises;
 	u64 last_raise;
 	u64 closest;
+	unsigned int owed_raises;
+	const char *broken;
 	unsigned int accepted;
 	u64 at[2048];
 };
@@ -91,6 +101,7 @@ static struct lab *lab_new(struct kunit *test, const char *policy)
 	struct i8254_tick_config config = config_of(policy);
 
 	KUNIT_ASSERT_NOT_NULL(test, lab);
+	lab->period = PERIOD;
 	lab->now = START;
 	lab->load = START;
 	lab->closest = U64_MAX;
@@ -110,8 +121,8 @@ static void expect_law(struct kunit *test, const struct i8254_ticks *t)
 	KUNIT_ASSERT_EQ(test, t->due, t->delivered + t->replayed + t->lost +
 				      t->backlog + in_flight(t));
 	KUNIT_ASSERT_LE(test, (u64)t->held, t->backlog);
-	KUNIT_ASSERT_LE(test, t->backlog - t->held,
-			t->config.policy->capacity(t));
+	KUNIT_ASSERT_LE(test, t->backlog,
+			max_t(u64, t->config.policy->capacity(t), t->held));
 }
 
 /* The answer of kvm_set_irq(). */
@@ -133,15 +144,35 @@ static int lab_pulse(struct lab *lab, enum i8254_raise raise)
 	return 1;
 }
 
+static void lab_note_raise(struct lab *lab, enum i8254_raise raise, int result)
+{
+	if (raise == I8254_RAISE_OWED)
+		lab->owed_raises++;
+	if (raise == I8254_RAISE_DUE && lab->now != lab->due_at)
+		lab->broken = "a due tick is raised when it comes due";
+	if (raise != I8254_RAISE_AGAIN && lab->t.was_unaccepted &&
+	    !lab->t.config.policy->latch)
+		lab->broken = "no tick is raised before the last is accepted";
+	if (raise == I8254_RAISE_DUE && lab->t.backlog &&
+	    !lab->t.config.policy->latch)
+		lab->broken = "a due tick is raised after those that are owed";
+
+	if (result <= 0)
+		return;
+	if (lab->raises++)
+		lab->closest = min(lab->closest, lab->now - lab->last_raise);
+	lab->last_raise = lab->now;
+}
+
 static void lab_deliver(struct lab *lab)
 {
 	enum i8254_raise raise;
+	int result;
 
 	while ((raise = i8254_ticks_take(&lab->t, lab->now))) {
-		if (lab->raises++)
-			lab->closest = min(lab->closest, lab->now - lab->last_raise);
-		lab->last_raise = lab->now;
-		i8254_ticks_raised(&lab->t, lab_pulse(lab, raise), lab->now);
+		result = lab_pulse(lab, raise);
+		lab_note_raise(lab, raise, result);
+		i8254_ticks_raised(&lab->t, result, lab->now);
 	}
 }
 
@@ -154,9 +185,16 @@ static void lab_mask(struct lab *lab, bool masked)
 
 static void lab_eoi(struct lab *lab)
 {
+	bool owes = lab->t.unaccepted && lab->t.backlog && !lab->t.held;
+	unsigned int owed_raises = lab->owed_raises;
+
 	lab->isr = false;
 	i8254_ticks_acked(&lab->t, lab->now);
 	lab_deliver(lab);
+
+	if (owes && lab->owed_raises == owed_raises &&
+	    lab->t.config.policy->id == KVM_PIT_TICK_DELAY)
+		lab->broken = "delay raises the next owed tick on acceptance";
 }
 
 /* It accepts the first tick whatever there is. */
@@ -169,7 +207,7 @@ static void lab_handle(struct lab *lab)
 {
 	lab->irr = false;
 	lab->isr = true;
-	lab->at[lab->accepted++] = lab->now - lab->load;
+	lab->at[lab->accepted++ % ARRAY_SIZE(lab->at)] = lab->now - lab->load;
 	if (lab->handler != PLAIN)
 		lab_mask(lab, true);
 	lab_eoi(lab);
@@ -182,8 +220,7 @@ static void lab_guest(struct lab *lab)
 	while (!lab_held_up(lab)) {
 		if (lab->handler == HELD_MASKED && lab->masked)
 			lab_mask(lab, false);
-		if (!lab->irr || lab->masked ||
-		    lab->accepted == ARRAY_SIZE(lab->at))
+		if (!lab->irr || lab->masked)
 			break;
 		lab_handle(lab);
 	}
@@ -194,8 +231,10 @@ static void lab_run_to(struct lab *lab, u64 now)
 	u64 due;
 
 	lab->now = now;
-	due = (lab->now - lab->load) / PERIOD - lab->seen;
+	due = (lab->now - lab->load) / lab->period - lab->seen;
 	lab->seen += due;
+	if (due)
+		lab->due_at = lab->now;
 	i8254_ticks_due(&lab->t, due, lab->now);
 	lab_deliver(lab);
 	lab_guest(lab);
@@ -209,7 +248,7 @@ static void lab_step(struct lab *lab)
 /* When something happens next, which is no later than the next tick is due. */
 static u64 lab_next(const struct lab *lab)
 {
-	u64 next = lab->load + (lab->seen + 1) * PERIOD;
+	u64 next = lab->load + (lab->seen + 1) * lab->period;
 
 	if (lab->now < lab->busy)
 		next = min(next, lab->busy);
@@ -297,6 +336,7 @@ static void test_timelines_of_every_policy_chip_and_handler(struct kunit *test)
 				expect_timeline(test, &timelines[i], chip, handler);
 }
 
+static const char * const all[] = { "delay", "discard", "slew", "merge" };
 static const char * const replaying[] = { "delay", "slew" };
 
 /* After a stall, the guest has as many ticks as came due. */
@@ -323,8 +363,6 @@ static void test_every_tick_is_replayed(struct kunit *test)
 
 static void test_grid_is_kept_after_a_stall(struct kunit *test)
 {
-	static const char * const all[] = { "delay", "discard", "slew", "merge" };
-
 	for (int i = 0; i < ARRAY_SIZE(all); i++) {
 		struct lab *lab = lab_new(test, all[i]);
 		unsigned int first;
@@ -346,8 +384,6 @@ static void test_grid_is_kept_after_a_stall(struct kunit *test)
 /* Off for 10 s, between two ticks: one tick waits, and no flood follows. */
 static void test_timer_turned_off_gives_one_tick_at_most(struct kunit *test)
 {
-	static const char * const all[] = { "delay", "discard", "slew", "merge" };
-
 	for (int i = 0; i < ARRAY_SIZE(all); i++)
 		for (int chip = PIC; chip <= IOAPIC; chip++) {
 			struct lab *lab = lab_new(test, all[i]);
@@ -476,6 +512,144 @@ static void test_limit_bounds_the_backlog(struct kunit *test)
 	expect_law(test, &lab->t);
 }
 
+static u64 random_in(struct rnd_state *rnd, u64 from, u64 to)
+{
+	u64 n = prandom_u32_state(rnd);
+
+	return from + (n << 32 | prandom_u32_state(rnd)) % (to - from + 1);
+}
+
+/* A guest that reprograms its timer, and from then on lives with it as it is. */
+static void lab_randomise(struct lab *lab, struct rnd_state *rnd, const char *policy)
+{
+	struct i8254_tick_config config = config_of(policy);
+
+	if (config.policy->slew_rate)
+		config.slew_rate = random_in(rnd, 1, I8254_SLEW_RATE_MAX);
+	if (config.policy->has_limit && random_in(rnd, 0, 1))
+		config.backlog_limit = random_in(rnd, 1, 50);
+	lab->period = random_in(rnd, 100, 65536);
+	lab->chip = random_in(rnd, PIC, IOAPIC);
+	lab->handler = random_in(rnd, PLAIN, HELD_MASKED);
+	lab->late = random_in(rnd, 0, 1) * lab->period / 50;
+	lab->load = lab->now;
+	lab->seen = 0;
+	lab->busy = 0;
+	lab->masked = false;
+	lab->irr = false;
+	lab->raises = 0;
+	lab->closest = U64_MAX;
+	lab->owed_raises = 0;
+	lab->broken = NULL;
+	i8254_ticks_init(&lab->t, &config, 0);
+	i8254_ticks_restart(&lab->t, lab->period);
+}
+
+/*
+ * On to what happens next, and return what of the backlog was raised. The host
+ * is late at times, but not so late that it would miss a tick of the grid.
+ */
+static unsigned int lab_live(struct kunit *test, struct lab *lab, struct rnd_state *rnd)
+{
+	unsigned int owed_raises = lab->owed_raises;
+	u64 next = lab_next(lab);
+	u64 grid = lab->load + (lab->seen + 1) * lab->period;
+
+	if (next <= grid - lab->late)
+		next += random_in(rnd, 0, lab->late);
+	lab_run_to(lab, next);
+	expect_law(test, &lab->t);
+	return lab->owed_raises - owed_raises;
+}
+
+/* The time in which slew replays @owed ticks, in clocks. */
+static u64 slew_bound(const struct lab *lab, u64 owed)
+{
+	return owed * lab->period * 100 / lab->t.config.slew_rate + lab->period;
+}
+
+/* The least time between two ticks of slew, in clocks. */
+static u64 slew_spacing(const struct lab *lab)
+{
+	return lab->period * 100 / (100 + lab->t.config.slew_rate);
+}
+
+static void expect_slew_bounds(struct kunit *test, struct lab *lab, u64 bound)
+{
+	KUNIT_ASSERT_LE(test, lab->now, bound + lab->late);
+	/* A raise is at a whole clock. */
+	if (lab->raises > 1)
+		KUNIT_ASSERT_GE(test, lab->closest + lab->late + 1, slew_spacing(lab));
+}
+
+/*
+ * Let a guest be held up for a while, or the whole host be suspended, and then
+ * catch up. Which events that takes is the policy's to say, @events counts them.
+ */
+static void expect_bounds(struct kunit *test, struct lab *lab, struct rnd_state *rnd,
+			  unsigned int *events)
+{
+	const struct i8254_policy *policy = lab->t.config.policy;
+	u64 hours = 3600ULL * 1193182 * random_in(rnd, 1, 48);
+	u64 owed, bound;
+
+	if (lab->t.config.backlog_limit && random_in(rnd, 0, 3) == 0) {
+		/* To the host, hours are one step. */
+		lab_run_to(lab, lab->now + hours);
+		expect_law(test, &lab->t);
+	} else {
+		lab->busy = lab->now + random_in(rnd, 1, 40 * lab->period);
+		while (lab->now < lab->busy)
+			*events += 1 + lab_live(test, lab, rnd);
+	}
+
+	owed = lab->t.backlog;
+	bound = policy->slew_rate ? lab->now + slew_bound(lab, owed) :
+				    lab->now + lab->late;
+	while (lab->t.backlog) {
+		unsigned int raises = lab_live(test, lab, rnd);
+
+		*events += 1 + raises;
+		if (policy->slew_rate)
+			KUNIT_ASSERT_LE(test, raises, 1);
+		KUNIT_ASSERT_LE(test, lab->now, bound + lab->period);
+	}
+	if (policy->slew_rate)
+		expect_slew_bounds(test, lab, bound);
+	KUNIT_ASSERT_PTR_EQ_MSG(test, lab->broken, (const char *)NULL, "%s", lab->broken);
+}
+
+static void random_lives(struct kunit *test, unsigned int n)
+{
+	struct lab *lab = lab_new(test, "delay");
+	unsigned int events = 0;
+	struct rnd_state rnd;
+
+	kunit_info(test, "seed %llu, at least %u events\n", policy_seed, n);
+	prandom_seed_state(&rnd, policy_seed);
+	while (events < n) {
+		lab_randomise(lab, &rnd, all[random_in(&rnd, 0, ARRAY_SIZE(all) - 1)]);
+		for (int i = 0; i < 8; i++)
+			expect_bounds(test, lab, &rnd, &events);
+	}
+}
+
+/*
+ * Whatever the period, the rate, the limit, the irqchip, the handler and the
+ * time for which the guest or the host is held up: slew keeps its distance and
+ * catches up in time, the others have nothing left once the guest accepts, and
+ * no raise breaks a rule of lab_note_raise() and lab_eoi().
+ */
+static void test_bounds_hold_in_random_lives(struct kunit *test)
+{
+	random_lives(test, 200000);
+}
+
+static void test_bounds_hold_in_millions_of_events(struct kunit *test)
+{
+	random_lives(test, 5000000);
+}
+
 static void test_reprogramming_drops_what_was_owed(struct kunit *test)
 {
 	struct lab *lab = lab_new(test, "delay");
@@ -508,8 +682,6 @@ static void test_batched_ticks_are_all_delivered(struct kunit *test)
 /* Hours in one step cost one step. */
 static void test_hours_of_missed_ticks_are_one_step(struct kunit *test)
 {
-	static const char * const all[] = { "delay", "discard", "slew", "merge" };
-
 	for (int i = 0; i < ARRAY_SIZE(all); i++) {
 		struct lab *lab = lab_new(test, all[i]);
 
@@ -609,6 +781,8 @@ static void test_incomplete_policies_are_refused(struct kunit *test)
 		  .offset = none },
 		{ .id = 30, .name = "bad", .capacity = two, .offset = none,
 		  .slew_rate = I8254_SLEW_RATE_MAX + 1 },
+		{ .id = 30, .name = "sixteen letters.", .capacity = two,
+		  .offset = none },
 	};
 	static const struct i8254_policy taken[] = {
 		{ .id = KVM_PIT_TICK_MERGE, .name = "other", .capacity = two,
@@ -623,10 +797,26 @@ static void test_incomplete_policies_are_refused(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, i8254_policy_mask(), 15);
 }
 
+static void random_rarity(struct lab *lab, struct rnd_state *rnd)
+{
+	u64 hours = 3600ULL * 1193182 * random_in(rnd, 1, 48);
+
+	switch (random_in(rnd, 0, 15)) {
+	case 0 ... 1:
+		i8254_ticks_restart(&lab->t, PERIOD);
+		break;
+	case 2:
+		lab->now += hours;
+		i8254_ticks_due(&lab->t, hours / PERIOD, lab->now);
+		break;
+	default:
+		lab->irr = false;
+	}
+}
+
 /* Anything at any time, in any order: no tick is unaccounted for. */
 static void random_event(struct lab *lab, struct rnd_state *rnd)
 {
-	static const char * const all[] = { "delay", "discard", "slew", "merge" };
 	struct i8254_tick_config config;
 
 	lab->now += prandom_u32_state(rnd) % (PERIOD / 4);
@@ -650,10 +840,7 @@ static void random_event(struct lab *lab, struct rnd_state *rnd)
 					   lab->now);
 		break;
 	case 14:
-		if (prandom_u32_state(rnd) % 8 == 0)
-			i8254_ticks_restart(&lab->t, PERIOD);
-		else
-			lab->irr = false;
+		random_rarity(lab, rnd);
 		break;
 	case 15:
 		config = config_of(all[prandom_u32_state(rnd) % 4]);
@@ -702,6 +889,8 @@ static struct kunit_case i8254_policy_cases[] = {
 	KUNIT_CASE(test_slew_below_the_timer_floor_follows_acceptance),
 	KUNIT_CASE(test_switching_keeps_what_the_new_policy_can_hold),
 	KUNIT_CASE(test_limit_bounds_the_backlog),
+	KUNIT_CASE(test_bounds_hold_in_random_lives),
+	KUNIT_CASE_SLOW(test_bounds_hold_in_millions_of_events),
 	KUNIT_CASE(test_reprogramming_drops_what_was_owed),
 	KUNIT_CASE(test_batched_ticks_are_all_delivered),
 	KUNIT_CASE(test_hours_of_missed_ticks_are_one_step),

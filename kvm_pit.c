@@ -802,7 +802,7 @@ static ssize_t pit_policy_write(struct file *file, const char __user *ubuf,
 	struct kvm_pit *pit = file_inode(file)->i_private;
 	const struct i8254_policy *policy;
 	struct i8254_tick_config config;
-	char name[16];
+	char name[I8254_POLICY_NAME_LEN + 1];
 
 	if (len >= sizeof(name))
 		return -EINVAL;

@@ -121,7 +121,7 @@ TRACE_EVENT(kvm_pit_policy,
 
 	TP_STRUCT__entry(
 		__field(pid_t, vm)
-		__array(char, policy, 16)
+		__array(char, policy, I8254_POLICY_NAME_LEN)
 		__field(u32, slew_rate)
 		__field(u64, backlog_limit)
 		__field(u64, backlog)
