@@ -53,6 +53,7 @@ enum handler { PLAIN, MASK_ACK, HELD_MASKED };
  * @load: clock that the ticks count from
  * @seen: ticks that came due so far
  * @due_at: when the last of them did
+ * @owed_before: the backlog that it found
  * @now: the clock
  * @raises: ticks that the irqchip took
  * @last_raise: when it took the last of them
@@ -75,6 +76,7 @@ struct lab {
 	u64 load;
 	u64 seen;
 	u64 due_at;
+	u64 owed_before;
 	u64 now;
 	unsigned int raises;
 	u64 last_raise;
@@ -153,7 +155,7 @@ static void lab_note_raise(struct lab *lab, enum i8254_raise raise, int result)
 	if (raise != I8254_RAISE_AGAIN && lab->t.was_unaccepted &&
 	    !lab->t.config.policy->latch)
 		lab->broken = "no tick is raised before the last is accepted";
-	if (raise == I8254_RAISE_DUE && lab->t.backlog &&
+	if (raise == I8254_RAISE_DUE && lab->owed_before &&
 	    !lab->t.config.policy->latch)
 		lab->broken = "a due tick is raised after those that are owed";
 
@@ -233,8 +235,10 @@ static void lab_run_to(struct lab *lab, u64 now)
 	lab->now = now;
 	due = (lab->now - lab->load) / lab->period - lab->seen;
 	lab->seen += due;
-	if (due)
+	if (due) {
 		lab->due_at = lab->now;
+		lab->owed_before = lab->t.backlog;
+	}
 	i8254_ticks_due(&lab->t, due, lab->now);
 	lab_deliver(lab);
 	lab_guest(lab);

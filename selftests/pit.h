@@ -645,6 +645,30 @@ static inline bool pit_ticks_conserved(struct kvm_vm *vm)
 	return false;
 }
 
+static inline bool pit_has_debugfs(struct kvm_vm *vm)
+{
+	char path[128];
+
+	pit_file(vm, "due", path, sizeof(path));
+	return !access(path, F_OK);
+}
+
+/*
+ * Every test's VM ends here, and none with a tick unaccounted for. A PIT may go
+ * on ticking: between two ticks it is at rest.
+ */
+static inline void pit_vm_free(struct kvm_vm *vm)
+{
+	int tries = 20;
+
+	if (pit_has_debugfs(vm))
+		while (!pit_ticks_conserved(vm)) {
+			TEST_ASSERT(tries--, "ticks are unaccounted for");
+			sleep_until_ns(now_ns() + NSEC_PER_MSEC / 10);
+		}
+	kvm_vm_free(vm);
+}
+
 /*
  * Runs the vCPU to the end of pit_rest(): the host has time to raise a tick that
  * was due already, and the guest to take it.
@@ -677,7 +701,7 @@ static inline bool pit_end(struct kvm_vcpu *vcpu)
 	list->rest = true;
 	pit_wake(vcpu);
 	ok = pit_run_to_rest(vcpu) && pit_ticks_conserved(vcpu->vm);
-	kvm_vm_free(vcpu->vm);
+	pit_vm_free(vcpu->vm);
 	return ok;
 }
 

@@ -59,7 +59,7 @@ static void test_check_extension(void)
 			 "KVM_CHECK_EXTENSION on /dev/kvm is %d\n", ALL_POLICIES);
 	ksft_test_result(vm_check_cap(vm, KVM_CAP_PIT_TICK_POLICY) == ALL_POLICIES,
 			 "KVM_CHECK_EXTENSION on a VM is %d\n", ALL_POLICIES);
-	kvm_vm_free(vm);
+	pit_vm_free(vm);
 }
 
 /*
@@ -228,7 +228,7 @@ static void test_enable_cap(void)
 		test_good_call(vm, &good_calls[i]);
 	for (i = 0; i < ARRAY_SIZE(bad_calls); i++)
 		test_bad_call(vm, &bad_calls[i]);
-	kvm_vm_free(vm);
+	pit_vm_free(vm);
 }
 
 static void test_enable_cap_without_pit(void)
@@ -247,7 +247,7 @@ static void test_enable_cap_without_pit(void)
 		ok &= is_error(ret, errno, ENXIO, "with an irqchip");
 	}
 	ksft_test_result(ok, "KVM_ENABLE_CAP without a PIT is ENXIO\n");
-	kvm_vm_free(vm);
+	pit_vm_free(vm);
 }
 
 /*
@@ -278,7 +278,7 @@ static void test_create_twice(const struct create *create)
 		ok &= is_error(ret, errno, EEXIST, creates[i].name);
 	}
 	ksft_test_result(ok, "a second PIT after %s is EEXIST\n", create->name);
-	kvm_vm_free(vm);
+	pit_vm_free(vm);
 }
 
 static void test_create_without_pic(const struct create *create, bool split)
@@ -293,7 +293,7 @@ static void test_create_without_pic(const struct create *create, bool split)
 	ok = is_error(ret, errno, ENOENT, create->name);
 	ksft_test_result(ok, "%s with %s is ENOENT\n", create->name,
 			 split ? "a split irqchip" : "no irqchip");
-	kvm_vm_free(vm);
+	pit_vm_free(vm);
 }
 
 /* The irqchip may come later. */
@@ -305,7 +305,7 @@ static void test_create_after_refusal(void)
 	vm_create_irqchip(vm);
 	ok &= !ioctl(vm->fd, KVM_CREATE_PIT2, &config);
 	ksft_test_result(ok, "a PIT after a refusal and an irqchip\n");
-	kvm_vm_free(vm);
+	pit_vm_free(vm);
 }
 
 /*
@@ -336,7 +336,7 @@ static void test_without_pit(const struct request *request)
 	ret = ioctl(vm->fd, request->cmd, &buffer);
 	ok &= is_error(ret, errno, ENXIO, "with an irqchip");
 	ksft_test_result(ok, "%s without a PIT is ENXIO\n", request->name);
-	kvm_vm_free(vm);
+	pit_vm_free(vm);
 }
 
 static bool all_bad_pointers_fault(struct kvm_vm *vm, unsigned long cmd)
@@ -370,7 +370,7 @@ static void test_bad_pointers(const struct request *request)
 	ok &= !memcmp(&before, &after, sizeof(before));
 	ksft_test_result(ok, "%s with bad pointers is EFAULT, nothing changes\n",
 			 request->name);
-	kvm_vm_free(vm);
+	pit_vm_free(vm);
 }
 
 static void test_create_bad_pointers(void)
@@ -387,7 +387,7 @@ static void test_create_bad_pointers(void)
 	pit_create(vm);
 	ok &= all_bad_pointers_fault(vm, KVM_CREATE_PIT2);
 	ksft_test_result(ok, "KVM_CREATE_PIT2 with bad pointers is EFAULT\n");
-	kvm_vm_free(vm);
+	pit_vm_free(vm);
 }
 
 #define NR_CAP_TESTS	(7 + ARRAY_SIZE(good_calls) + ARRAY_SIZE(bad_calls) + \

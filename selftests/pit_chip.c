@@ -777,7 +777,7 @@ static void run_test(const struct test *test)
 	pit_vm_create(&vcpu, test->guest ?: pit_serve, pit_count_tick);
 	ok = test->run(vcpu);
 	if (test->guest)
-		kvm_vm_free(vcpu->vm);
+		pit_vm_free(vcpu->vm);
 	else
 		ok &= pit_end(vcpu);
 	ksft_test_result(ok, "%s\n", test->name);

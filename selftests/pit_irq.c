@@ -160,7 +160,7 @@ static void test_nmi(const struct policy *policy)
 	ok &= stops_with_no_tick_missing(vm);
 	ksft_test_result(ok, "%s: LVT0 in NMI mode, interrupts off, no EOI\n",
 			 policy->name);
-	kvm_vm_free(vm);
+	pit_vm_free(vm);
 }
 
 /*
@@ -208,7 +208,7 @@ static void test_ioapic(const struct policy *policy, int target)
 	ok &= !taken_by(vcpus[!target]);
 	ok &= stops_with_no_tick_missing(vm);
 	ksft_test_result(ok, "%s: IOAPIC, IRQ0 to vCPU %d\n", policy->name, target);
-	kvm_vm_free(vm);
+	pit_vm_free(vm);
 }
 
 /*

@@ -188,7 +188,7 @@ static bool run(struct ticks *ticks, const struct policy *policy,
 	} else {
 		ksft_print_msg("no ticks before the mask\n");
 	}
-	kvm_vm_free(vm);
+	pit_vm_free(vm);
 	return ok;
 }
 

@@ -278,7 +278,7 @@ static void test_no_speaker(void)
 			 run->io.port == PIT_SPEAKER &&
 			 run->io.direction == KVM_EXIT_IO_IN,
 			 "port 0x61 is userspace's without KVM_PIT_SPEAKER_DUMMY\n");
-	kvm_vm_free(vm);
+	pit_vm_free(vm);
 }
 
 static u32 refresh_toggles;
@@ -311,7 +311,7 @@ static void test_refresh(void)
 	ksft_print_msg("%u toggles in 10 ms and %u reads\n", toggles, reads);
 	ksft_test_result(toggles > 100 && toggles <= 700,
 			 "the refresh bit toggles\n");
-	kvm_vm_free(vm);
+	pit_vm_free(vm);
 }
 
 /*
@@ -526,7 +526,7 @@ static void test_one_shot(void)
 				       pit_clocks_to_ns(clocks));
 	}
 	ksft_test_result(ok, "channel 2: a one-shot of 10 ms behind its gate\n");
-	kvm_vm_free(vm);
+	pit_vm_free(vm);
 }
 
 /* With the gate low the count is held, and goes on after it. */

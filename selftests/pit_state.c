@@ -151,7 +151,7 @@ static void test_fresh(void)
 	vm_ioctl(vm, KVM_GET_PIT, &first);
 	ksft_test_result(same_channels(first.channels, expected),
 			 "a new PIT's state in its first form\n");
-	kvm_vm_free(vm);
+	pit_vm_free(vm);
 }
 
 /*
@@ -223,7 +223,7 @@ static void test_round_trip(const struct saved_channel *saved)
 		same &= same_channels(got.channels, state.channels);
 	}
 	ksft_test_result(same, "round trip: %s\n", saved->name);
-	kvm_vm_free(vm);
+	pit_vm_free(vm);
 }
 
 static void test_flags(void)
@@ -246,7 +246,7 @@ static void test_flags(void)
 		same &= get_state(vm).flags == flags;
 	}
 	ksft_test_result(same, "flags are kept, and left alone by KVM_SET_PIT\n");
-	kvm_vm_free(vm);
+	pit_vm_free(vm);
 }
 
 static void test_count_0(void)
@@ -265,7 +265,7 @@ static void test_count_0(void)
 	for (n = 0; n < NR_CHANNELS; n++)
 		same &= state.channels[n].count == 65536;
 	ksft_test_result(same, "a count of 0 is 65536\n");
-	kvm_vm_free(vm);
+	pit_vm_free(vm);
 }
 
 /*

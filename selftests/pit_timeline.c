@@ -238,7 +238,7 @@ static void run(struct timeline *line, const struct policy *policy,
 	vm = create(&vcpu, policy, handler);
 	record(vcpu, line, busy_until, span);
 	line->at_rest = settled(vm, vcpu);
-	kvm_vm_free(vm);
+	pit_vm_free(vm);
 }
 
 static double since_first_ms(const struct timeline *line, int i)
