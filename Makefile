@@ -5,7 +5,7 @@
 KDIR ?= /lib/modules/$(shell uname -r)/build
 DOCDIR ?= /usr/share/doc/kvm-i8254
 
-.PHONY: module headers run check coverage compare install uninstall clean distclean help
+.PHONY: module headers run check coverage compare timelines install uninstall clean distclean help
 
 module: headers ## build kvm-i8254.ko for the running kernel, or for the one whose headers are in KDIR
 	@$(MAKE) -C $(KDIR) M=$(CURDIR) modules
@@ -29,6 +29,10 @@ coverage: ## which lines and branches of the pure files the KUnit tests reach
 compare: ## what guests run into, on stock KVM and with the module: Documentation/stock-table.rst
 	@lab/setup
 	@lab/compare
+
+timelines: ## when guests get their ticks, from a run in the lab: Documentation/timeline.svg and -table.rst
+	@lab/setup
+	@lab/timelines --update
 
 # What KDIR's kernel calls itself, and where its modules go.
 release = $(shell $(MAKE) -s --no-print-directory -C $(KDIR) kernelrelease)

@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # In the lab: when a raw guest gets its ticks, under the stock PIT and under the module, while it
-# is busy until 42 ms and until 205 ms. Prints lines: BUSY POLICY MS.
+# is busy until 42 ms and until 205 ms. Prints lines: time BUSY POLICY MS, and for the module what
+# debugfs counted: COUNTER BUSY POLICY NUMBER.
 
 set -e
 timeline() {
 	./pit_timeline --policy "$2" --busy-until "$1" --span "$3" --print |
-		awk -v busy="$1" -v policy="$2" '$1 == "time" { print busy, policy, $2 }'
+		awk -v busy="$1" -v policy="$2" '$1 ~ /^[a-z]+$/ && NF == 2 { print $1, busy, policy, $2 }'
 }
 
 both() {

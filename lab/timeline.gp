@@ -51,7 +51,7 @@ do for [busy in "42 205"] {
 		fillcolor rgb "#fbe6d4" fillstyle solid noborder behind
 	plot data using ($1 == busy+0 ? $3 : NaN):(row(stringcolumn(2))):(colour(stringcolumn(2))) \
 		with points pointtype 7 pointsize 1.1 linecolor rgb variable, \
-	     bursts using ($1 == busy+0 ? $3 : NaN):(row(stringcolumn(2))):("x".stringcolumn(4)) \
+	     bursts using ($1 == busy+0 && $4 > 1 ? $3 : NaN):(row(stringcolumn(2))):("x".stringcolumn(4)) \
 		with labels left offset 0.6,0.75 font ",".(format eq "svg" ? 12 : 10) textcolor rgb "#404040"
 }
 unset multiplot

@@ -144,12 +144,17 @@ static void guest_code(void)
 	pit_rest();
 }
 
+static const char * const counters[] = {
+	"due", "delivered", "replayed", "lost", "backlog",
+};
+
 struct timeline {
 	u64 load_min;	/* the count was loaded between these */
 	u64 load_max;
 	u64 tick[MAX_TICKS];
 	int nr;
 	bool at_rest;
+	u64 counted[ARRAY_SIZE(counters)];	/* at rest */
 };
 
 static void record_tick(struct timeline *line)
@@ -233,11 +238,14 @@ static void run(struct timeline *line, const struct policy *policy,
 {
 	struct kvm_vcpu *vcpu;
 	struct kvm_vm *vm;
+	int i;
 
 	memset(line, 0, sizeof(*line));
 	vm = create(&vcpu, policy, handler);
 	record(vcpu, line, busy_until, span);
 	line->at_rest = settled(vm, vcpu);
+	for (i = 0; pit_has_policies() && i < ARRAY_SIZE(counters); i++)
+		line->counted[i] = pit_counter(vm, counters[i]);
 	pit_vm_free(vm);
 }
 
@@ -252,6 +260,8 @@ static void print_timeline(const struct timeline *line)
 
 	for (i = 0; i < line->nr; i++)
 		printf("time %.3f\n", since_first_ms(line, i));
+	for (i = 0; pit_has_policies() && i < ARRAY_SIZE(counters); i++)
+		printf("%s %lu\n", counters[i], line->counted[i]);
 }
 
 static int expected_times(const struct expected *exp, int *ms)
@@ -409,7 +419,8 @@ static void help(const char *name)
 	printf(" --busy-until  hold the guest until then, ms after its first tick (default 42)\n");
 	printf(" --span        for how long to record, in ms (default 250 more)\n");
 	printf(" --handler     0: plain (default), 1: masked until EOI, 2: held so\n");
-	printf(" --print       print when ticks were taken: a line \"time MS\" for each\n");
+	printf(" --print       print when ticks were taken: a line \"time MS\" for each,\n");
+	printf("               and what debugfs counted: \"due NUMBER\" and so on\n");
 	exit(KSFT_SKIP);
 }
 
