@@ -5,7 +5,7 @@
 KDIR ?= /lib/modules/$(shell uname -r)/build
 DOCDIR ?= /usr/share/doc/kvm-i8254
 
-.PHONY: module headers run check coverage compare timelines install uninstall clean distclean help
+.PHONY: module headers run check coverage compare timelines docs install uninstall clean distclean help
 
 module: headers ## build kvm-i8254.ko for the running kernel, or for the one whose headers are in KDIR
 	@$(MAKE) -C $(KDIR) M=$(CURDIR) modules
@@ -33,6 +33,10 @@ compare: ## what guests run into, on stock KVM and with the module: Documentatio
 timelines: ## when guests get their ticks, from a run in the lab: Documentation/timeline.svg and -table.rst
 	@lab/setup
 	@lab/timelines --update
+
+docs: ## build the pages in Documentation as HTML, in build/docs
+	@lab/setup
+	@lab/docs
 
 # What KDIR's kernel calls itself, and where its modules go.
 release = $(shell $(MAKE) -s --no-print-directory -C $(KDIR) kernelrelease)
