@@ -5,7 +5,8 @@
 KDIR ?= /lib/modules/$(shell uname -r)/build
 DOCDIR ?= /usr/share/doc/kvm-i8254
 
-.PHONY: module headers run check coverage compare timelines docs install uninstall clean distclean help
+.PHONY: module headers run check lint coverage compare timelines docs install uninstall clean \
+	distclean help
 
 module: headers ## build kvm-i8254.ko for the running kernel, or for the one whose headers are in KDIR
 	@$(MAKE) -C $(KDIR) M=$(CURDIR) modules
@@ -21,6 +22,10 @@ run: ## see it: timelines of the policies, and a Linux guest that is stalled, in
 check: ## test it: KUnit, and the lab on all supported kernels
 	@lab/setup
 	@lab/check
+
+lint: ## what tools say of the sources: checkpatch, sparse, clang, shellcheck and others; part of check
+	@lab/setup
+	@lab/lint
 
 coverage: ## which lines and branches of the pure files the KUnit tests reach
 	@lab/setup
