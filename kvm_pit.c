@@ -729,7 +729,8 @@ static void pit_load_counter(struct kvm_pit *pit, unsigned int n,
 
 	pit->chip.counter[n] = (struct i8254_counter) {
 		.mode		= programmed ? s->mode : 0,
-		.access		= s->rw_mode & I8254_WORD,
+		/* 0 where there was no control word: see pit_save_access(). */
+		.access		= s->rw_mode & I8254_WORD ?: I8254_WORD,
 		.bcd		= s->bcd & 1,
 		.programmed	= programmed,
 		/* A PC has GATE0 and GATE1 tied high. */

@@ -388,6 +388,29 @@ static void test_loaded_latches(void)
 			 "the guest goes on with loaded latches\n");
 }
 
+/* A migration before the guest's first control word goes unnoticed. */
+static void test_unprogrammed_latches(void)
+{
+	struct pit_io io[] = {
+		{ PIT_OUT, PIT_CONTROL, 1, .data = { 0xc2 } },
+		{ PIT_IN, PIT_CH0, 1 },
+	};
+	struct kvm_vcpu *vcpu;
+	struct kvm_vm *vm = pit_vm_create_serving(&vcpu);
+	struct kvm_pit_state2 state = get_state(vm);
+	bool ok;
+
+	set_state(vm, &state);
+	pit_order(vcpu, io, ARRAY_SIZE(io));
+	state = get_state(vm);
+	ok = io[1].data[0] == 0xf0 && state.channels[0].count_latched == WORD;
+	if (!ok)
+		ksft_print_msg("status %#x, count_latched %u\n", io[1].data[0],
+			       state.channels[0].count_latched);
+	ksft_test_result(pit_end(vcpu) && ok,
+			 "the status and count of a loaded PIT without a control word\n");
+}
+
 static void test_speaker(void)
 {
 	struct kvm_pit_state2 state;
@@ -601,7 +624,7 @@ int main(void)
 	ksft_print_header();
 	pit_require_debugfs();
 	ksft_set_plan(2 + ARRAY_SIZE(saved_channels) + 2 + ARRAY_SIZE(layouts) +
-		      3 + 5 + 3);
+		      4 + 5 + 3);
 
 	test_fresh();
 	for (i = 0; i < ARRAY_SIZE(saved_channels); i++)
@@ -612,6 +635,7 @@ int main(void)
 		test_layout(&layouts[i]);
 	test_latched_layout();
 	test_loaded_latches();
+	test_unprogrammed_latches();
 	test_speaker();
 	test_loaded_ticks(false);
 	test_loaded_ticks(true);
