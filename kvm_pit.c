@@ -141,16 +141,27 @@ static int param_set_policy(const char *val, const struct kernel_param *kp)
 	return 0;
 }
 
-/* The policy that a parameter names, delay where it was not given. */
-static const struct i8254_policy *
-param_to_policy(const struct i8254_policy **param)
+/* What KVM_REINJECT_CONTROL 1 selects. */
+static const struct i8254_policy *pit_reinject_policy(void)
 {
-	return READ_ONCE(*param) ?: i8254_policy_by_id(KVM_PIT_TICK_DELAY);
+	return READ_ONCE(param_reinject) ?: i8254_policy_by_id(KVM_PIT_TICK_DELAY);
+}
+
+/*
+ * What a new VM has. A PIT reinjects until it is told otherwise, and QEMU counts
+ * on that: it says so only where its user wants "discard".
+ */
+static const struct i8254_policy *pit_new_policy(void)
+{
+	return READ_ONCE(param_policy) ?: pit_reinject_policy();
 }
 
 static int param_get_policy(char *buf, const struct kernel_param *kp)
 {
-	return sysfs_emit(buf, "%s\n", param_to_policy(kp->arg)->name);
+	const struct i8254_policy *policy = kp->arg == &param_reinject ?
+					    pit_reinject_policy() : pit_new_policy();
+
+	return sysfs_emit(buf, "%s\n", policy->name);
 }
 
 static int param_set_slew_rate(const char *val, const struct kernel_param *kp)
@@ -179,9 +190,9 @@ static const struct kernel_param_ops min_period_param_ops = {
 };
 
 module_param_cb(policy, &policy_param_ops, &param_policy, 0644);
-MODULE_PARM_DESC(policy, "A new VM's lost-tick policy: delay (default), discard, slew or merge");
+MODULE_PARM_DESC(policy, "A new VM's lost-tick policy: delay, discard, slew or merge (default: what reinject= names)");
 module_param_cb(reinject, &policy_param_ops, &param_reinject, 0644);
-MODULE_PARM_DESC(reinject, "What KVM_REINJECT_CONTROL 1 selects: delay (default), slew or merge");
+MODULE_PARM_DESC(reinject, "What KVM_REINJECT_CONTROL 1 selects, and a new VM has: delay (default), slew or merge");
 module_param_cb(slew_rate, &slew_rate_param_ops, &param_slew_rate, 0644);
 MODULE_PARM_DESC(slew_rate, "A new VM's slew rate in percent above nominal, 1..900 (default 100)");
 module_param_named(backlog_limit, param_backlog_limit, ulong, 0644);
@@ -907,7 +918,7 @@ static void pit_unregister_ports(struct kvm_pit *pit)
 
 static int pit_create(struct kvm *kvm, u32 flags)
 {
-	const struct i8254_policy *policy = param_to_policy(&param_policy);
+	const struct i8254_policy *policy = pit_new_policy();
 	struct i8254_tick_config config = pit_default_config(policy);
 	struct kvm_pit *pit = pit_alloc(kvm);
 	u64 floor_ns = READ_ONCE(param_min_period_us) * (u64)NSEC_PER_USEC;
@@ -1055,7 +1066,7 @@ static int pit_ioctl_reinject(struct kvm_pit *pit, void __user *argp)
 		return -EFAULT;
 
 	config = pit_default_config(control.pit_reinject ?
-				    param_to_policy(&param_reinject) :
+				    pit_reinject_policy() :
 				    i8254_policy_by_id(KVM_PIT_TICK_DISCARD));
 	pit_configure(pit, &config);
 	return 0;

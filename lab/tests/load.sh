@@ -38,7 +38,7 @@ with_ftrace_off() {
 	return $status
 }
 
-plan 14
+plan 16
 check "loads" insmod $ko
 check "default policy is delay" param policy delay
 check "reinject is delay" param reinject delay
@@ -49,6 +49,9 @@ check "leaves no hook behind" unhooked
 check "loads with parameters" insmod $ko policy=merge reinject=slew slew_rate=50
 check "has them" param policy merge
 check "unloads again" rmmod kvm-i8254
+check "loads with another way to reinject" insmod $ko reinject=slew
+check "which is what a new VM has" param policy slew
+rmmod kvm-i8254
 check "refuses an unknown policy" refuses policy policy=often
 check "refuses discard as a way to reinject" refuses reinject reinject=discard
 check "refuses where ftrace is off" with_ftrace_off refuses ftrace
