@@ -5,8 +5,8 @@
 KDIR ?= /lib/modules/$(shell uname -r)/build
 DOCDIR ?= /usr/share/doc/kvm-i8254
 
-.PHONY: module headers run check lint coverage compare timelines docs install uninstall clean \
-	distclean help
+.PHONY: module headers run check lint fuzz coverage compare timelines docs install uninstall \
+	clean distclean help
 
 module: headers ## build kvm-i8254.ko for the running kernel, or for the one whose headers are in KDIR
 	@$(MAKE) -C $(KDIR) M=$(CURDIR) modules
@@ -26,6 +26,10 @@ check: ## test it: KUnit, and the lab on all supported kernels
 lint: ## what tools say of the sources: checkpatch, sparse, clang, shellcheck and others; part of check
 	@lab/setup
 	@lab/lint
+
+fuzz: ## random programs over the whole PIT, compared with a naive 8254 (SEED=, SECONDS=)
+	@lab/setup
+	@lab/fuzz $(if $(SEED),--seed $(SEED)) $(if $(SECONDS),--seconds $(SECONDS))
 
 coverage: ## which lines and branches of the pure files the KUnit tests reach
 	@lab/setup

@@ -131,7 +131,7 @@ static void guest_obeys(void)
 
 /* So many courses of events are followed, and so many clocks for all of them. */
 #define MAX_SET		512
-#define MAX_WINDOW	1500
+#define MAX_WINDOW	300
 #define MAX_WORK	400000
 
 struct set {
@@ -1625,9 +1625,15 @@ static void test_no_irqchip(void)
 	ksft_test_result_pass("no PIT without an irqchip\n");
 }
 
-/* That a test which compares next to nothing does not pass. */
-static void test_coverage(void)
+/*
+ * That a test which compares next to nothing does not pass. With @blind it has to
+ * compare something: an access takes long where the host has no time.
+ */
+static void test_coverage(bool blind)
 {
+	u64 least_bytes = blind ? 0 : sums.blind_bytes;
+	u64 least_states = blind ? 0 : sums.blind_states;
+
 	ksft_print_msg("%lu steps, %lu bytes read and %lu states compared, %lu and %lu left out\n",
 		       sums.steps, sums.bytes, sums.states, sums.blind_bytes,
 		       sums.blind_states);
@@ -1635,9 +1641,9 @@ static void test_coverage(void)
 		       sums.calls, sums.refused, sums.window / (sums.accesses ?: 1));
 	ksft_print_msg("%lu ticks due, %lu lost, %lu taken by the guest\n",
 		       sums.due, sums.lost, sums.taken);
-	ksft_test_result(sums.bytes > sums.blind_bytes &&
-			 sums.states > sums.blind_states && sums.taken,
-			 "most of what was seen was compared\n");
+	ksft_test_result(sums.bytes > least_bytes && sums.states > least_states &&
+			 sums.taken, "%s of what was seen was compared\n",
+			 blind ? "something" : "most");
 }
 
 static u64 number(const char *text)
@@ -1648,10 +1654,11 @@ static u64 number(const char *text)
 int main(int argc, char *argv[])
 {
 	u64 seed = DEFAULT_SEED, steps = 0, seconds = 0, until = ~0ULL;
+	bool blind = false;
 	u64 i, reported;
 	int opt;
 
-	while ((opt = getopt(argc, argv, "s:n:d:")) != -1) {
+	while ((opt = getopt(argc, argv, "s:n:d:b")) != -1) {
 		switch (opt) {
 		case 's':
 			seed = number(optarg);
@@ -1662,13 +1669,18 @@ int main(int argc, char *argv[])
 		case 'd':
 			seconds = number(optarg);
 			break;
+		case 'b':
+			blind = true;
+			break;
 		default:
-			printf("usage: %s [-s SEED] [-n STEPS] [-d SECONDS]\n\n", argv[0]);
-			printf(" -s  of the first program; the next one's is one more (default %d)\n",
+			printf("usage: %s [-s SEED] [-n STEPS] [-d SECONDS] [-b]\n\n",
+			       argv[0]);
+			printf(" -s  of the first program, one more for each next (default %d)\n",
 			       DEFAULT_SEED);
 			printf(" -n  how many steps, %d for each program (default %d)\n",
 			       PROGRAM_STEPS, DEFAULT_STEPS);
 			printf(" -d  for how long, in place of -n\n");
+			printf(" -b  be content where little can be compared, on a slow host\n");
 			exit(KSFT_SKIP);
 		}
 	}
@@ -1696,6 +1708,6 @@ int main(int argc, char *argv[])
 		run_program(seed + i, min(steps - sums.steps, (u64)PROGRAM_STEPS), until);
 	}
 	ksft_test_result_pass("random programs\n");
-	test_coverage();
+	test_coverage(blind);
 	ksft_finished();
 }
