@@ -36,15 +36,20 @@ TRACE_EVENT(kvm_pit_due,
 		  __entry->vm, __entry->n, __entry->backlog)
 );
 
+/* User space knows no enum by its name, and takes a negative int for a large one. */
+TRACE_DEFINE_ENUM(I8254_RAISE_DUE);
+TRACE_DEFINE_ENUM(I8254_RAISE_OWED);
+TRACE_DEFINE_ENUM(I8254_RAISE_AGAIN);
+
 #define kvm_pit_trace_raises				\
 	{ I8254_RAISE_DUE,	"due" },		\
 	{ I8254_RAISE_OWED,	"owed" },		\
 	{ I8254_RAISE_AGAIN,	"again" }
 
 #define kvm_pit_trace_results				\
-	{ -1,	"masked" },				\
-	{ 0,	"coalesced" },				\
-	{ 1,	"raised" }
+	{ 0,	"masked" },				\
+	{ 1,	"coalesced" },				\
+	{ 2,	"raised" }
 
 /* A tick was raised at the irqchip, which took it or did not. */
 TRACE_EVENT(kvm_pit_raise,
@@ -54,15 +59,15 @@ TRACE_EVENT(kvm_pit_raise,
 
 	TP_STRUCT__entry(
 		__field(pid_t, vm)
-		__field(int, raise)
-		__field(int, result)
+		__field(unsigned int, raise)
+		__field(unsigned int, result)
 		__field(u64, backlog)
 	),
 
 	TP_fast_assign(
 		__entry->vm = vm;
 		__entry->raise = raise;
-		__entry->result = clamp(result, -1, 1);
+		__entry->result = clamp(result, -1, 1) + 1;
 		__entry->backlog = ticks->backlog;
 	),
 
