@@ -840,6 +840,16 @@ static const struct file_operations pit_policy_fops = {
 	.release	= single_release,
 };
 
+/* From one of counter 0's ticks to the next; 0: it is not periodic. */
+static int pit_period_ns_get(void *data, u64 *ns)
+{
+	const struct kvm_pit *pit = data;
+
+	*ns = i8254_clocks_to_ns(READ_ONCE(pit->ticks.period));
+	return 0;
+}
+DEFINE_DEBUGFS_ATTRIBUTE(pit_period_ns_fops, pit_period_ns_get, NULL, "%llu\n");
+
 /* Goes with the VM's own folder, before the PIT does. */
 static void pit_create_debugfs(struct kvm_pit *pit)
 {
@@ -850,6 +860,7 @@ static void pit_create_debugfs(struct kvm_pit *pit)
 	debugfs_create_file("policy", 0644, dir, pit, &pit_policy_fops);
 	debugfs_create_u32("slew_rate", 0444, dir, &t->config.slew_rate);
 	debugfs_create_u64("backlog_limit", 0444, dir, &t->config.backlog_limit);
+	debugfs_create_file_unsafe("period_ns", 0444, dir, pit, &pit_period_ns_fops);
 	debugfs_create_u64("due", 0444, dir, &t->due);
 	debugfs_create_u64("delivered", 0444, dir, &t->delivered);
 	debugfs_create_u64("replayed", 0444, dir, &t->replayed);

@@ -216,6 +216,33 @@ static void test_reinject_control(struct kvm_vm *vm)
 	ksft_test_result(ok, "KVM_REINJECT_CONTROL 0 is discard, 1 is delay\n");
 }
 
+static bool period_is(struct kvm_vm *vm, u8 mode, u32 count, u64 ns)
+{
+	struct kvm_pit_state2 state;
+	u64 shown;
+
+	vm_ioctl(vm, KVM_GET_PIT2, &state);
+	state.channels[0].mode = mode;
+	state.channels[0].count = count;
+	vm_ioctl(vm, KVM_SET_PIT2, &state);
+	shown = pit_counter(vm, "period_ns");
+	if (shown == ns)
+		return true;
+	ksft_print_msg("mode %u, count %u: %lu ns\n", mode, count, shown);
+	return false;
+}
+
+/* Of counter 0, in ns, rounded up; 0 in the modes that are not periodic. */
+static void test_period(struct kvm_vm *vm)
+{
+	bool ok = !pit_counter(vm, "period_ns");
+
+	ok &= period_is(vm, 2, 23864, 20000305);
+	ok &= period_is(vm, 3, 65536, 54925410);
+	ok &= period_is(vm, 0, 23864, 0);
+	ksft_test_result(ok, "debugfs shows the period\n");
+}
+
 static void test_enable_cap(void)
 {
 	struct kvm_vm *vm = create_vm_with_pit();
@@ -223,6 +250,7 @@ static void test_enable_cap(void)
 
 	test_policy_names(vm);
 	test_policy_write(vm);
+	test_period(vm);
 	test_reinject_control(vm);
 	for (i = 0; i < ARRAY_SIZE(good_calls); i++)
 		test_good_call(vm, &good_calls[i]);
@@ -390,7 +418,7 @@ static void test_create_bad_pointers(void)
 	pit_vm_free(vm);
 }
 
-#define NR_CAP_TESTS	(7 + ARRAY_SIZE(good_calls) + ARRAY_SIZE(bad_calls) + \
+#define NR_CAP_TESTS	(8 + ARRAY_SIZE(good_calls) + ARRAY_SIZE(bad_calls) + \
 			 2 * ARRAY_SIZE(creates))
 #define NR_IOCTL_TESTS	(1 + ARRAY_SIZE(creates) + 2 * ARRAY_SIZE(requests))
 
