@@ -246,6 +246,7 @@ static void ticks_refused(struct i8254_ticks *t, enum i8254_raise raised)
 		return;
 	}
 	t->held = true;
+	t->held_owed = raised == I8254_RAISE_OWED;
 	t->backlog++;
 	ticks_trim(t);
 }
@@ -289,7 +290,10 @@ void i8254_ticks_acked(struct i8254_ticks *t, u64 now)
 		t->held = false;
 		t->again = false;
 		t->backlog--;
-		t->delivered++;
+		if (t->held_owed)
+			t->replayed++;
+		else
+			t->delivered++;
 	} else {
 		return;
 	}

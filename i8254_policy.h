@@ -91,6 +91,7 @@ struct i8254_tick_config {
  * @was_unaccepted: the same, but for the tick in @raising
  * @held: a tick was raised, but its line was masked: the 8259 has latched it, an
  *	IOAPIC has dropped it, and it is raised there again on unmask
+ * @held_owed: the held tick came from the backlog
  * @backlog: ticks owed, and the held one
  * @anchor: clock of the raise, or of the late acceptance, that the owed ticks
  *	are spaced from
@@ -123,6 +124,7 @@ struct i8254_ticks {
 	bool unaccepted;
 	bool was_unaccepted;
 	bool held;
+	bool held_owed;
 	u64 backlog;
 	u64 anchor;
 	u64 replays;
