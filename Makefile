@@ -4,6 +4,7 @@
 
 KDIR ?= /lib/modules/$(shell uname -r)/build
 DOCDIR ?= /usr/share/doc/kvm-i8254
+SBINDIR ?= /usr/sbin
 
 .PHONY: module headers run check lint fuzz coverage compare timelines docs install uninstall \
 	clean distclean help
@@ -53,15 +54,17 @@ modules = $(DESTDIR)/lib/modules/$(release)
 # A package's scripts run depmod where the package is installed.
 depmod = $(if $(DESTDIR),@echo "DESTDIR is set: depmod $(release) is not run",depmod $(release))
 
-install: module ## install the module and an example for modprobe.d (DESTDIR=, KDIR=)
+install: module ## install the module, pitstat and an example for modprobe.d (DESTDIR=, KDIR=)
 	@$(MAKE) -C $(KDIR) M=$(CURDIR) INSTALL_MOD_PATH=$(DESTDIR) INSTALL_MOD_DIR=updates \
 		CONFIG_MODULE_SIG_ALL= modules_install
+	install -D -m 755 tools/pitstat $(DESTDIR)$(SBINDIR)/pitstat
 	install -D -m 644 packaging/modprobe.conf $(DESTDIR)$(DOCDIR)/examples/kvm-i8254.conf
 	$(depmod)
 	@echo "Now: modprobe kvm-i8254. Parameters, and loading at boot: $(DOCDIR)/examples/kvm-i8254.conf"
 
 uninstall: headers ## remove what install put there
 	rm -f $(modules)/updates/kvm-i8254.ko*
+	rm -f $(DESTDIR)$(SBINDIR)/pitstat
 	rm -rf $(DESTDIR)$(DOCDIR)
 	$(depmod)
 

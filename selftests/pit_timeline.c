@@ -27,7 +27,7 @@
 
 #define TOLERANCE_NS	(600 * 1000L)
 
-#define MAX_TICKS	128
+#define MAX_TICKS	1024
 
 enum event {
 	EVENT_LOAD,	/* the count is about to be written */
@@ -183,6 +183,7 @@ static void record_event(struct timeline *line, int event, int busy_until)
 	}
 }
 
+/* A signal that stops the process or has it continue ends no recording. */
 static void record(struct kvm_vcpu *vcpu, struct timeline *line, int busy_until,
 		   int span)
 {
@@ -191,6 +192,8 @@ static void record(struct kvm_vcpu *vcpu, struct timeline *line, int busy_until,
 
 	for (;;) {
 		event = pit_run(vcpu, until);
+		if (event == PIT_TIMEOUT && now_ns() + 1000 < until)
+			continue;
 		if (event == PIT_TIMEOUT)
 			return;
 		record_event(line, event, busy_until);
