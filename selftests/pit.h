@@ -37,6 +37,8 @@
 
 /* Where the guest reports what happened; the value written is the event. */
 #define PIT_EVENT_PORT		0x500
+#define PIT_EVENT_TICK		0xfb	/* pit_report_tick() has one, */
+#define PIT_EVENT_UNMASK	0xfc	/* or is about to unmask IRQ0 after it */
 #define PIT_EVENT_SERVED	0xfd	/* pit_serve() is done with its list */
 #define PIT_EVENT_REST		0xfe	/* all ticks that will come have come */
 #define PIT_TIMEOUT		-1	/* pit_run(): no event in time */
@@ -158,6 +160,28 @@ static inline void irq0_eoi(void)
 		pic_eoi();
 }
 
+/*
+ * A handler that reports every tick before its EOI. Where the host wants it to,
+ * it has IRQ0 masked meanwhile, and until after the EOI.
+ */
+static bool pit_mask_in_handler;
+static u64 pit_ticks;
+
+static inline void pit_report_tick(struct ex_regs *regs)
+{
+	bool masks = READ_ONCE(pit_mask_in_handler);
+
+	if (masks)
+		irq0_mask(true);
+	pit_ticks++;
+	pit_report(PIT_EVENT_TICK);
+	irq0_eoi();
+	if (masks) {
+		pit_report(PIT_EVENT_UNMASK);
+		irq0_mask(false);
+	}
+}
+
 /* A two-byte count in binary. */
 static inline void pit_program(int channel, int mode, u16 count)
 {
@@ -213,8 +237,6 @@ static struct pit_list {
 	int done;		/* how many are done */
 	bool rest;
 } pit_list;
-
-static u64 pit_ticks;
 
 static inline void pit_count_tick(struct ex_regs *regs)
 {
@@ -583,6 +605,143 @@ static inline u64 pit_ticks_in(struct kvm_vcpu *vcpu, u64 ns)
 }
 
 /*
+ * When a guest with pit_report_tick() takes its ticks, and when it should
+ */
+
+#define PIT_MAX_TICKS		2048
+#define PIT_TOLERANCE_NS	(600 * 1000L)
+#define PIT_REPLAY_NS		(100 * 1000L)	/* in a row, each takes no longer */
+
+/* In ns after some tick. */
+struct pit_line {
+	s64 at[PIT_MAX_TICKS];
+	int nr;
+};
+
+static inline void pit_line_add(struct pit_line *line, s64 at)
+{
+	TEST_ASSERT(line->nr < PIT_MAX_TICKS, "more than %d ticks", PIT_MAX_TICKS);
+	line->at[line->nr++] = at;
+}
+
+/* The k-th tick after one. A @count of 0 means 65536. */
+static inline s64 pit_tick_ns(u64 k, u16 count)
+{
+	return pit_clocks_to_ns(k * (count ?: 0x10000));
+}
+
+/* Run a guest with pit_report_tick() until it is in it, and return when that was. */
+static inline u64 pit_run_to_tick(struct kvm_vcpu *vcpu)
+{
+	int event = pit_run(vcpu, now_ns() + NSEC_PER_SEC);
+
+	TEST_ASSERT(event == PIT_EVENT_TICK, "event %d, no tick", event);
+	return now_ns();
+}
+
+/* Where a guest is held, the last tick that it took being in or behind its handler. */
+enum pit_hold {
+	PIT_HOLD_ACCEPTED,
+	PIT_HOLD_UNACCEPTED,	/* before the EOI */
+	PIT_HOLD_MASKED,	/* accepted, but IRQ0 is masked still */
+};
+
+/*
+ * Start the timer of a guest in pit_serve() with pit_report_tick(), and run it to
+ * where it is to be held: after a few ticks, the last of which is the one whose
+ * time is returned.
+ */
+static inline u64 pit_run_to_hold(struct kvm_vcpu *vcpu, enum pit_hold hold,
+				  u16 count)
+{
+	bool *masks = addr_gva2hva(vcpu->vm, (vm_vaddr_t)&pit_mask_in_handler);
+	u64 zero;
+
+	pit_order_program(vcpu, 0, 2, count);
+	pit_run_to_tick(vcpu);
+	pit_run_to_tick(vcpu);
+	*masks = hold == PIT_HOLD_MASKED;
+	zero = pit_run_to_tick(vcpu);
+	*masks = false;
+	if (hold == PIT_HOLD_ACCEPTED)
+		pit_run_for(vcpu, pit_tick_ns(1, count) / 8);
+	else if (hold == PIT_HOLD_MASKED)
+		TEST_ASSERT(pit_run(vcpu, zero + NSEC_PER_MSEC) == PIT_EVENT_UNMASK,
+			    "the handler hangs");
+	return zero;
+}
+
+static inline void pit_record(struct kvm_vcpu *vcpu, struct pit_line *line,
+			      u64 zero, u64 until)
+{
+	int event;
+
+	while ((event = pit_run(vcpu, until)) != PIT_TIMEOUT)
+		if (event == PIT_EVENT_TICK)
+			pit_line_add(line, now_ns() - zero);
+}
+
+/*
+ * To a guest that accepted a tick at @from ns after one on the grid, and is owed
+ * @owed more: these at the rate of slew, with those that come due meanwhile, or
+ * in a row where @rate is 0; then one on every point of the grid.
+ */
+static inline void pit_expect(struct pit_line *line, s64 from, u64 owed, u32 rate,
+			      u16 count, s64 until)
+{
+	u64 k = 1, n = 1;
+	s64 slot;
+
+	while (pit_tick_ns(k, count) <= from)
+		k++;
+	for (; !rate && owed; owed--)
+		pit_line_add(line, from);
+	for (; rate; n++) {
+		slot = from + pit_tick_ns(n * 100, count) / (100 + rate);
+		for (; pit_tick_ns(k, count) <= slot; k++)
+			owed++;
+		if (!owed || slot >= until)
+			break;
+		owed--;
+		pit_line_add(line, slot);
+	}
+	for (; pit_tick_ns(k, count) < until; k++)
+		pit_line_add(line, pit_tick_ns(k, count));
+}
+
+static inline void pit_print_lines(const struct pit_line *line,
+				   const struct pit_line *expected)
+{
+	int i;
+
+	ksft_print_msg("%d ticks taken, %d expected\n", line->nr, expected->nr);
+	for (i = 0; i < line->nr || i < expected->nr; i++)
+		ksft_print_msg("tick %d: expected at %.3f ms, taken at %.3f ms\n", i,
+			       i < expected->nr ? expected->at[i] / 1e6 : -1,
+			       i < line->nr ? line->at[i] / 1e6 : -1);
+}
+
+static inline bool pit_line_matches(const struct pit_line *line,
+				    const struct pit_line *expected)
+{
+	bool ok = line->nr == expected->nr;
+	s64 late = 0;
+	int i;
+
+	for (i = 0; ok && i < line->nr; i++) {
+		if (i && expected->at[i] == expected->at[i - 1])
+			late += PIT_REPLAY_NS;
+		else
+			late = 0;
+		ok = line->at[i] >= expected->at[i] - PIT_TOLERANCE_NS &&
+		     line->at[i] <= expected->at[i] + PIT_TOLERANCE_NS + late;
+	}
+	if (!ok)
+		pit_print_lines(line, expected);
+	return ok;
+}
+
+/*
  * The counters and settings in debugfs, one value a file
  */
 
@@ -692,15 +851,33 @@ static inline bool pit_run_to_rest(struct kvm_vcpu *vcpu)
 	return true;
 }
 
-/* The end of a VM with pit_serve(): it comes to rest, no tick is missing. */
-static inline bool pit_end(struct kvm_vcpu *vcpu)
+/* The guest in pit_serve() stops its timer; no tick is missing. */
+static inline bool pit_bring_to_rest(struct kvm_vcpu *vcpu)
 {
 	struct pit_list *list = addr_gva2hva(vcpu->vm, (vm_vaddr_t)&pit_list);
-	bool ok;
 
 	list->rest = true;
 	pit_wake(vcpu);
-	ok = pit_run_to_rest(vcpu) && pit_ticks_conserved(vcpu->vm);
+	return pit_run_to_rest(vcpu) && pit_ticks_conserved(vcpu->vm);
+}
+
+/* For guests with no other source of IRQ0: no tick was taken twice. */
+static inline bool pit_ticks_taken_once(struct kvm_vm *vm)
+{
+	u64 taken = pit_ticks_taken(vm);
+	u64 counted = pit_counter(vm, "delivered") + pit_counter(vm, "replayed");
+
+	if (taken == counted)
+		return true;
+	ksft_print_msg("%lu ticks taken, %lu counted\n", taken, counted);
+	return false;
+}
+
+/* The end of a VM with pit_serve(). */
+static inline bool pit_end(struct kvm_vcpu *vcpu)
+{
+	bool ok = pit_bring_to_rest(vcpu);
+
 	pit_vm_free(vcpu->vm);
 	return ok;
 }
