@@ -356,6 +356,8 @@ void i8254_ticks_restart(struct i8254_ticks *t, u64 period)
  * @config: as i8254_tick_config_check() left it
  *
  * Keeps what is owed as far as the new policy can hold it; the rest is lost.
+ * What is raised next is spaced from the last raise, at the new rate: the ones
+ * before that were spaced at the old one.
  */
 void i8254_ticks_configure(struct i8254_ticks *t,
 			   const struct i8254_tick_config *config)
@@ -363,6 +365,9 @@ void i8254_ticks_configure(struct i8254_ticks *t,
 	/* No EOI was seen: nothing is known of what the guest accepted. */
 	if (t->config.policy && !t->config.policy->needs_ack)
 		t->unaccepted = false;
+	if (t->config.policy)
+		ticks_anchor(t, t->anchor +
+			     t->config.policy->offset(t, t->replays));
 
 	t->config = *config;
 	t->limit_hit = false;
