@@ -1,14 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What a guest gets after it masked IRQ0.
+ * What a guest gets after it masked IRQ0, or stopped the PIT.
  *
- *  - Masked outside of a tick, for 10 s: the timer was off. At the unmask there
- *    is one tick at most, then one every period, in the old phase.
- *  - Masked by the tick's handler, for 10 s: that is off as well.
- *  - Masked by the tick's handler, until 42 ms after the tick: part of its
+ *  - Masked outside of a tick, for a minute or for half a second: the timer was off.
+ *    At the unmask there is one tick at most, then one every period, in the old
+ *    phase.
+ *  - Masked by the tick's handler, for a minute or for 1010 ms: that is off as well,
+ *    since it lasts longer than a second.
+ *  - Masked by the tick's handler, until 42 ms or 985 ms after the tick: part of its
  *    handling; what came due is delivered after the unmask, as the policy says.
  *    This includes a tick that was raised under the mask and that the IOAPIC
- *    dropped.
+ *    dropped. Ticks in a row take 0.1 ms each.
+ *  - Stopped by a control word for a minute, in the main loop or after 105 ms in the
+ *    tick's handler, before its EOI, so that ticks are owed: at the start there is
+ *    one tick at most, since OUT rises, and one that the irqchip had latched before;
+ *    then one every period from the start on.
  *
  * So at the i8259 and at the IOAPIC, under every policy and what
  * KVM_REINJECT_CONTROL selects. All times to 0.6 ms, on an idle host. At the end
@@ -21,55 +27,74 @@
 #define COUNT		23864	/* 20 ms */
 #define PIT_MODE	2
 
-#define TOLERANCE_NS	(600 * 1000L)
-
-#define OFF_MS		10010	/* between two ticks */
+#define OFF_MS		60010	/* between two ticks */
+#define STOP_MS		105	/* in the handler */
 #define SPAN_MS		200	/* for how long to look at ticks after it */
 #define MASK_AT_MS	5	/* in the main loop */
 #define LAST_TICK	3	/* the one after which IRQ0 is masked */
 
-#define MAX_TICKS	1024
-
 enum event {
 	EVENT_TICK,
 	EVENT_UNMASKED_TICKS,	/* LAST_TICK ticks were taken */
-	EVENT_MASKED,
+	EVENT_STOPPING,		/* the handler is about to stop the PIT */
+	EVENT_MASKED,		/* or stopped */
 };
 
 struct policy {
 	const char *name;
 	bool by_reinject_control;
 	int value;
-	int handled_grid_from;	/* masked by the handler until 42 ms: from here */
-	int handled[4];		/* a tick every 20 ms, and before that these */
+	u64 capacity;	/* how many ticks may be owed, beside the one on unmask */
+	u32 rate;
 };
 
 static const struct policy policies[] = {
 	{ "stock-reinject",	true,	1 },
 	{ "stock-discard",	true,	0 },
-	{ "delay",	false,	KVM_PIT_TICK_DELAY,	60, { 42, 42 } },
-	{ "discard",	false,	KVM_PIT_TICK_DISCARD,	60, { 42 } },
-	{ "slew",	false,	KVM_PIT_TICK_SLEW,	80, { 42, 52, 62 } },
-	{ "merge",	false,	KVM_PIT_TICK_MERGE,	60, { 42 } },
+	{ "delay",	false,	KVM_PIT_TICK_DELAY,	~0ULL },
+	{ "discard",	false,	KVM_PIT_TICK_DISCARD },
+	{ "slew",	false,	KVM_PIT_TICK_SLEW,	~0ULL, 100 },
+	{ "merge",	false,	KVM_PIT_TICK_MERGE },
 };
 
 /* The guest's; set by the host. */
 static bool mask_in_handler;
+static bool stops;	/* instead of masking */
 static bool guest_stop;
 static u64 guest_ticks;
 
+static void turn_off(void)
+{
+	if (stops)
+		pit_outb(PIT_CONTROL, 0x30);
+	else
+		irq0_mask(true);
+}
+
+static void turn_on(void)
+{
+	if (stops)
+		pit_program(0, PIT_MODE, COUNT);
+	else
+		irq0_mask(false);
+}
+
 static void irq0_handler(struct ex_regs *regs)
 {
-	bool masks = mask_in_handler && guest_ticks + 1 == LAST_TICK;
+	bool last = mask_in_handler && guest_ticks + 1 == LAST_TICK;
 
-	if (masks)
-		irq0_mask(true);
+	if (last && !stops)
+		turn_off();
 	pit_report(EVENT_TICK);
 	guest_ticks++;
+	if (last && stops) {
+		pit_report(EVENT_STOPPING);
+		turn_off();
+	}
 	irq0_eoi();
-	if (masks) {
+	if (last) {
 		pit_report(EVENT_MASKED);
-		irq0_mask(false);
+		turn_on();
 	}
 }
 
@@ -78,9 +103,9 @@ static void mask_in_main_loop(void)
 	while (READ_ONCE(guest_ticks) < LAST_TICK)
 		hlt();
 	pit_report(EVENT_UNMASKED_TICKS);
-	irq0_mask(true);
+	turn_off();
 	pit_report(EVENT_MASKED);
-	irq0_mask(false);
+	turn_on();
 }
 
 static void guest_code(void)
@@ -95,25 +120,25 @@ static void guest_code(void)
 	pit_rest();
 }
 
-/* The ticks after the mask, in ns after the last one before it. */
-struct ticks {
-	s64 at[MAX_TICKS];
-	int nr;
-};
-
 struct scenario {
 	const char *name;
 	bool in_handler;
 	int until_ms;
+	bool stops;
 };
 
 static const struct scenario off_scenarios[] = {
-	{ "masked outside a tick for 10 s", false, OFF_MS },
-	{ "masked by the handler for 10 s", true, OFF_MS },
+	{ "masked outside a tick for a minute", false, OFF_MS },
+	{ "masked outside a tick until 510 ms", false, 510 },
+	{ "masked by the handler for a minute", true, OFF_MS },
+	{ "masked by the handler for 1010 ms", true, 1010 },
+	{ "stopped outside a tick for a minute", false, OFF_MS, .stops = true },
+	{ "stopped by the handler for a minute", true, OFF_MS, .stops = true },
 };
 
-static const struct scenario handled_scenario = {
-	"masked by the handler until 42 ms", true, 42
+static const struct scenario handled_scenarios[] = {
+	{ "masked by the handler until 42 ms", true, 42 },
+	{ "masked by the handler until 985 ms", true, 985 },
 };
 
 static u64 run_to_mask(struct kvm_vcpu *vcpu)
@@ -129,6 +154,9 @@ static u64 run_to_mask(struct kvm_vcpu *vcpu)
 		case EVENT_UNMASKED_TICKS:
 			sleep_until_ns(tick + MASK_AT_MS * NSEC_PER_MSEC);
 			break;
+		case EVENT_STOPPING:
+			sleep_until_ns(tick + STOP_MS * NSEC_PER_MSEC);
+			break;
 		case EVENT_MASKED:
 			return tick;
 		default:
@@ -137,16 +165,13 @@ static u64 run_to_mask(struct kvm_vcpu *vcpu)
 	}
 }
 
-static void record(struct kvm_vcpu *vcpu, struct ticks *ticks, u64 last,
+static void record(struct kvm_vcpu *vcpu, struct pit_line *line, u64 last,
 		   int span_ms)
 {
 	u64 until = last + span_ms * NSEC_PER_MSEC;
 
-	while (pit_run(vcpu, until) == EVENT_TICK) {
-		TEST_ASSERT(ticks->nr < MAX_TICKS, "more than %d ticks",
-			    MAX_TICKS);
-		ticks->at[ticks->nr++] = now_ns() - last;
-	}
+	while (pit_run(vcpu, until) == EVENT_TICK)
+		pit_line_add(line, now_ns() - last);
 }
 
 static bool settled(struct kvm_vm *vm, struct kvm_vcpu *vcpu)
@@ -164,6 +189,8 @@ static struct kvm_vm *create(struct kvm_vcpu **vcpu, const struct policy *policy
 	pit_set_irq0_way(vm, by_ioapic);
 	mask_in_handler = s->in_handler;
 	sync_global_to_guest(vm, mask_in_handler);
+	stops = s->stops;
+	sync_global_to_guest(vm, stops);
 	if (policy->by_reinject_control)
 		pit_set_reinject(vm, policy->value);
 	else
@@ -171,19 +198,20 @@ static struct kvm_vm *create(struct kvm_vcpu **vcpu, const struct policy *policy
 	return vm;
 }
 
-static bool run(struct ticks *ticks, const struct policy *policy,
-		const struct scenario *s, bool by_ioapic)
+/* From the mask's end on, relative to the last tick before it. */
+static bool run(struct pit_line *line, const struct policy *policy,
+		const struct scenario *s, bool by_ioapic, int span_ms)
 {
 	struct kvm_vcpu *vcpu;
 	u64 last;
 	bool ok = false;
 	struct kvm_vm *vm = create(&vcpu, policy, s, by_ioapic);
 
-	memset(ticks, 0, sizeof(*ticks));
+	line->nr = 0;
 	last = run_to_mask(vcpu);
 	if (last) {
 		sleep_until_ns(last + s->until_ms * NSEC_PER_MSEC);
-		record(vcpu, ticks, last, s->until_ms + SPAN_MS);
+		record(vcpu, line, last, s->until_ms + span_ms);
 		ok = settled(vm, vcpu);
 	} else {
 		ksft_print_msg("no ticks before the mask\n");
@@ -192,68 +220,66 @@ static bool run(struct ticks *ticks, const struct policy *policy,
 	return ok;
 }
 
-static bool near(s64 at, s64 expected)
-{
-	return llabs(at - expected) <= TOLERANCE_NS;
-}
-
-/* From the i-th on: one tick a period after @from, in phase, up to the end. */
-static bool on_grid(const struct ticks *ticks, int i, s64 from, s64 end)
-{
-	s64 period = pit_clocks_to_ns(COUNT);
-	s64 k;
-
-	for (k = from / period + 1; k * period < end; k++, i++)
-		if (i >= ticks->nr || !near(ticks->at[i], k * period))
-			return false;
-	return i == ticks->nr;
-}
-
-static void print_ticks(const struct ticks *ticks)
-{
-	int i;
-
-	for (i = 0; i < ticks->nr; i++)
-		ksft_print_msg("tick at %.3f ms\n", ticks->at[i] / 1e6);
-}
-
-static void report(bool ok, const struct ticks *ticks,
-		   const struct policy *policy, const struct scenario *s,
+static void report(bool ok, const struct policy *policy, const struct scenario *s,
 		   bool by_ioapic)
 {
-	if (!ok)
-		print_ticks(ticks);
 	ksft_test_result(ok, "%s, %s, %s\n", policy->name,
 			 by_ioapic ? "IOAPIC" : "i8259", s->name);
+}
+
+/* The ticks at the mask's end, as many as there are, up to so many. */
+static void expect_extra(struct pit_line *expected, const struct pit_line *line,
+			 const struct scenario *s)
+{
+	s64 on = s->until_ms * NSEC_PER_MSEC;
+	int most = s->stops && s->in_handler ? 2 : 1;
+	int i;
+
+	for (i = 0; i < most && i < line->nr; i++)
+		if (line->at[i] >= on && line->at[i] <= on + PIT_TOLERANCE_NS)
+			pit_line_add(expected, on);
+}
+
+/* The PIT counts from the start on, where it was stopped. */
+static void expect_grid(struct pit_line *line, const struct scenario *s)
+{
+	s64 on = s->until_ms * NSEC_PER_MSEC;
+	s64 end = on + SPAN_MS * NSEC_PER_MSEC;
+	int k;
+
+	if (!s->stops)
+		pit_expect(line, on, 0, 0, COUNT, end);
+	for (k = 1; s->stops && on + pit_tick_ns(k, COUNT) < end; k++)
+		pit_line_add(line, on + pit_tick_ns(k, COUNT));
 }
 
 static void test_off(const struct policy *policy, const struct scenario *s,
 		     bool by_ioapic)
 {
-	s64 unmask = s->until_ms * NSEC_PER_MSEC;
-	struct ticks ticks;
-	bool settled = run(&ticks, policy, s, by_ioapic);
-	int extra = ticks.nr && near(ticks.at[0], unmask);
+	struct pit_line line, expected = { };
+	bool ok = run(&line, policy, s, by_ioapic, SPAN_MS);
 
-	report(settled && on_grid(&ticks, extra, unmask,
-				  unmask + SPAN_MS * NSEC_PER_MSEC),
-	       &ticks, policy, s, by_ioapic);
+	expect_extra(&expected, &line, s);
+	expect_grid(&expected, s);
+	ok &= pit_line_matches(&line, &expected);
+	report(ok, policy, s, by_ioapic);
 }
 
-static void test_handled(const struct policy *policy, bool by_ioapic)
+/* The first tick under the mask is taken at its end, the others are owed. */
+static void test_handled(const struct policy *policy, const struct scenario *s,
+			 bool by_ioapic)
 {
-	const struct scenario *s = &handled_scenario;
-	s64 end = (s->until_ms + SPAN_MS) * NSEC_PER_MSEC;
-	struct ticks ticks;
-	bool ok = run(&ticks, policy, s, by_ioapic);
-	int i;
+	s64 from = s->until_ms * NSEC_PER_MSEC;
+	int span_ms = s->until_ms + SPAN_MS;
+	struct pit_line line, expected = { };
+	bool ok = run(&line, policy, s, by_ioapic, span_ms);
+	u64 owed = from / pit_tick_ns(1, COUNT) - 1;
 
-	for (i = 0; policy->handled[i]; i++)
-		ok &= i < ticks.nr &&
-		      near(ticks.at[i], policy->handled[i] * NSEC_PER_MSEC);
-	ok &= on_grid(&ticks, i, (policy->handled_grid_from - 1) * NSEC_PER_MSEC,
-		      end);
-	report(ok, &ticks, policy, s, by_ioapic);
+	pit_line_add(&expected, from);
+	pit_expect(&expected, from, min(owed, policy->capacity), policy->rate, COUNT,
+		   from + span_ms * NSEC_PER_MSEC);
+	ok &= pit_line_matches(&line, &expected);
+	report(ok, policy, s, by_ioapic);
 }
 
 static void skip(const struct policy *policy, const char *scenario)
@@ -261,24 +287,32 @@ static void skip(const struct policy *policy, const char *scenario)
 	pit_skip("%s, %s", policy->name, scenario);
 }
 
+/* Stock KVM does not stop for a control word. */
+static bool able(const struct policy *policy, const struct scenario *s)
+{
+	return pit_has_policies() || (policy->by_reinject_control && !s->stops);
+}
+
 static void test_policy(const struct policy *policy, bool by_ioapic)
 {
-	bool able = policy->by_reinject_control || pit_has_policies();
+	const struct scenario *s;
 	int i;
 
 	for (i = 0; i < ARRAY_SIZE(off_scenarios); i++) {
-		if (able)
-			test_off(policy, &off_scenarios[i], by_ioapic);
+		s = &off_scenarios[i];
+		if (able(policy, s))
+			test_off(policy, s, by_ioapic);
 		else
-			skip(policy, off_scenarios[i].name);
+			skip(policy, s->name);
 	}
 
-	if (policy->by_reinject_control)
-		return;
-	if (able)
-		test_handled(policy, by_ioapic);
-	else
-		skip(policy, handled_scenario.name);
+	for (i = 0; i < ARRAY_SIZE(handled_scenarios) && !policy->by_reinject_control; i++) {
+		s = &handled_scenarios[i];
+		if (able(policy, s))
+			test_handled(policy, s, by_ioapic);
+		else
+			skip(policy, s->name);
+	}
 }
 
 int main(void)
@@ -291,7 +325,8 @@ int main(void)
 
 	for (i = 0; i < ARRAY_SIZE(policies); i++)
 		plan += 2 * (ARRAY_SIZE(off_scenarios) +
-			     !policies[i].by_reinject_control);
+			     (policies[i].by_reinject_control ? 0 :
+			      ARRAY_SIZE(handled_scenarios)));
 	ksft_set_plan(plan);
 
 	for (i = 0; i < ARRAY_SIZE(policies); i++) {
