@@ -5,6 +5,9 @@
  *
  * A refused call changes nothing: policy, rate and limit read as before.
  * Nothing here depends on time.
+ *
+ * With --settings it only says which settings a new VM has: what the module
+ * parameters make of it is for a script to test.
  */
 #include <sys/mman.h>
 
@@ -449,9 +452,45 @@ static void test_cap(void)
 	test_creates_without_pic();
 }
 
-int main(void)
+/*
+ * Settings
+ */
+
+static void print_settings(struct kvm_vm *vm, const char *when)
+{
+	struct settings s;
+
+	get_settings(vm, &s);
+	printf("%s %s %s %s\n", when, s.policy, s.slew_rate, s.backlog_limit);
+	fflush(stdout);
+}
+
+/* Of one VM: when it is new, after a shell command, and as KVM_REINJECT_CONTROL sets them. */
+static int print_all_settings(const char *command)
+{
+	struct kvm_vm *vm;
+
+	TEST_REQUIRE(pit_has_policies());
+	pit_require_debugfs();
+	vm = create_vm_with_pit();
+	print_settings(vm, "new");
+	if (command && system(command))
+		ksft_exit_fail_msg("%s: does not work\n", command);
+	print_settings(vm, "later");
+	pit_set_reinject(vm, true);
+	print_settings(vm, "reinject-1");
+	pit_set_reinject(vm, false);
+	print_settings(vm, "reinject-0");
+	pit_vm_free(vm);
+	return 0;
+}
+
+int main(int argc, char *argv[])
 {
 	int i;
+
+	if (argc > 1 && !strcmp(argv[1], "--settings"))
+		return print_all_settings(argv[2]);
 
 	ksft_print_header();
 	pit_require_debugfs();
