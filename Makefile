@@ -6,8 +6,8 @@ KDIR ?= /lib/modules/$(shell uname -r)/build
 DOCDIR ?= /usr/share/doc/kvm-i8254
 SBINDIR ?= /usr/sbin
 
-.PHONY: module headers run check lint fuzz coverage compare timelines docs install uninstall \
-	clean distclean help
+.PHONY: module headers run check check-debug lint fuzz coverage compare timelines docs install \
+	uninstall clean distclean help
 
 module: headers ## build kvm-i8254.ko for the running kernel, or for the one whose headers are in KDIR
 	@$(MAKE) -C $(KDIR) M=$(CURDIR) modules
@@ -31,6 +31,10 @@ lint: ## what tools say of the sources: checkpatch, sparse, clang, shellcheck an
 fuzz: ## random programs over the whole PIT, compared with a naive 8254 (SEED=, SECONDS=)
 	@lab/setup
 	@lab/fuzz $(if $(SEED),--seed $(SEED)) $(if $(SECONDS),--seconds $(SECONDS))
+
+check-debug: ## the lab's tests on debug kernels (KASAN, lockdep, kmemleak, KCSAN...), built here: an hour or more
+	@lab/setup
+	@lab/check-debug
 
 coverage: ## which lines and branches of the pure files the KUnit tests reach
 	@lab/setup
@@ -76,4 +80,4 @@ distclean: clean ## remove the downloads too
 	rm -rf build
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):[^#]*## /\1	/p' Makefile | expand -t 12
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1	/p' Makefile | expand -t 13

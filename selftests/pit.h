@@ -813,18 +813,21 @@ static inline bool pit_has_debugfs(struct kvm_vm *vm)
 }
 
 /*
- * Every test's VM ends here, and none with a tick unaccounted for. A PIT may go
- * on ticking: between two ticks it is at rest.
+ * Every test's VM ends here, and none with a tick unaccounted for. The PIT is
+ * stopped for that: the counters cannot be read in one go.
  */
 static inline void pit_vm_free(struct kvm_vm *vm)
 {
+	struct kvm_pit_state2 stopped = { };
 	int tries = 20;
 
-	if (pit_has_debugfs(vm))
+	if (pit_has_debugfs(vm)) {
+		vm_ioctl(vm, KVM_SET_PIT2, &stopped);
 		while (!pit_ticks_conserved(vm)) {
 			TEST_ASSERT(tries--, "ticks are unaccounted for");
 			sleep_until_ns(now_ns() + NSEC_PER_MSEC / 10);
 		}
+	}
 	kvm_vm_free(vm);
 }
 
