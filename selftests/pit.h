@@ -818,7 +818,8 @@ static inline bool pit_has_debugfs(struct kvm_vm *vm)
  */
 static inline void pit_vm_free(struct kvm_vm *vm)
 {
-	struct kvm_pit_state2 stopped = { };
+	/* As it is before the first control word. */
+	struct kvm_pit_state2 stopped = { .channels[0].mode = 0xff };
 	int tries = 20;
 
 	if (pit_has_debugfs(vm)) {
