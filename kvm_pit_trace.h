@@ -15,8 +15,7 @@
 
 #include "i8254_policy.h"
 
-/* Ticks came due: OUT0 rose. */
-TRACE_EVENT(kvm_pit_due,
+DECLARE_EVENT_CLASS(kvm_pit_ticks,
 	TP_PROTO(pid_t vm, u64 n, const struct i8254_ticks *ticks),
 	TP_ARGS(vm, n, ticks),
 
@@ -34,6 +33,18 @@ TRACE_EVENT(kvm_pit_due,
 
 	TP_printk("vm=%d ticks=%llu backlog=%llu",
 		  __entry->vm, __entry->n, __entry->backlog)
+);
+
+/* Ticks came due: OUT0 rose. */
+DEFINE_EVENT(kvm_pit_ticks, kvm_pit_due,
+	TP_PROTO(pid_t vm, u64 n, const struct i8254_ticks *ticks),
+	TP_ARGS(vm, n, ticks)
+);
+
+/* Ticks were given up: nobody will raise them any more. */
+DEFINE_EVENT(kvm_pit_ticks, kvm_pit_lost,
+	TP_PROTO(pid_t vm, u64 n, const struct i8254_ticks *ticks),
+	TP_ARGS(vm, n, ticks)
 );
 
 /* User space knows no enum by its name, and takes a negative int for a large one. */
@@ -144,27 +155,6 @@ TRACE_EVENT(kvm_pit_policy,
 	TP_printk("vm=%d policy=%s slew_rate=%u backlog_limit=%llu backlog=%llu",
 		  __entry->vm, __entry->policy, __entry->slew_rate,
 		  __entry->backlog_limit, __entry->backlog)
-);
-
-/* Ticks were given up: nobody will raise them any more. */
-TRACE_EVENT(kvm_pit_lost,
-	TP_PROTO(pid_t vm, u64 n, const struct i8254_ticks *ticks),
-	TP_ARGS(vm, n, ticks),
-
-	TP_STRUCT__entry(
-		__field(pid_t, vm)
-		__field(u64, n)
-		__field(u64, backlog)
-	),
-
-	TP_fast_assign(
-		__entry->vm = vm;
-		__entry->n = n;
-		__entry->backlog = ticks->backlog;
-	),
-
-	TP_printk("vm=%d ticks=%llu backlog=%llu",
-		  __entry->vm, __entry->n, __entry->backlog)
 );
 
 #endif /* __KVM_PIT_TRACE_H */
