@@ -584,6 +584,19 @@ static inline void pit_order_program(struct kvm_vcpu *vcpu, int channel,
 	pit_order(vcpu, io, ARRAY_SIZE(io));
 }
 
+/* Linux's way to stop its ticks: a mode 0 without a count. */
+static inline void pit_order_stop(struct kvm_vcpu *vcpu)
+{
+	struct pit_io io[] = {
+		{ PIT_OUT, PIT_CONTROL, 1, .data = { 0x30 } },
+		{ PIT_OUT, PIT_CH0, 1, .data = { 0 } },
+		{ PIT_OUT, PIT_CH0, 1, .data = { 0 } },
+		{ PIT_OUT, PIT_CONTROL, 1, .data = { 0x30 } },
+	};
+
+	pit_order(vcpu, io, ARRAY_SIZE(io));
+}
+
 /* A VM whose guest is pit_serve(). */
 static inline struct kvm_vm *pit_vm_create_serving(struct kvm_vcpu **vcpu)
 {

@@ -101,28 +101,17 @@ static void take_first_ticks(struct kvm_vcpu *vcpu)
  * Stopping
  */
 
-static void stop_like_linux(struct kvm_vcpu *vcpu)
-{
-	struct pit_io io[] = {
-		{ PIT_OUT, PIT_CONTROL, 1, .data = { 0x30 } },
-		{ PIT_OUT, PIT_CH0, 1, .data = { 0 } },
-		{ PIT_OUT, PIT_CH0, 1, .data = { 0 } },
-		{ PIT_OUT, PIT_CONTROL, 1, .data = { 0x30 } },
-	};
-
-	take_first_ticks(vcpu);
-	pit_order(vcpu, io, ARRAY_SIZE(io));
-}
-
 static bool linux_stop_ends_periods(struct kvm_vcpu *vcpu)
 {
-	stop_like_linux(vcpu);
+	take_first_ticks(vcpu);
+	pit_order_stop(vcpu);
 	return pit_ticks_in(vcpu, 200 * NSEC_PER_MSEC) <= 1;
 }
 
 static bool linux_stop_is_final(struct kvm_vcpu *vcpu)
 {
-	stop_like_linux(vcpu);
+	take_first_ticks(vcpu);
+	pit_order_stop(vcpu);
 	return is(pit_ticks_in(vcpu, 200 * NSEC_PER_MSEC), 0, "ticks");
 }
 
@@ -437,32 +426,30 @@ static bool speaker_plays(struct kvm_vcpu *vcpu)
  * Ticks
  */
 
-/* From 20 to 10 ms: 5 ms after its beginning this period is as it was. */
-static bool retune_mode_2(struct kvm_vcpu *vcpu)
+/* From 20 to 10 ms, so long after the beginning of a period: when the next tick is. */
+static bool retune(struct kvm_vcpu *vcpu, int mode, int after_ms, int next_ms)
 {
 	u64 load;
 
 	take_first_ticks(vcpu);
 	load = now_ns();
-	pit_order_program(vcpu, 0, 2, COUNT_20MS);
-	sleep_until_ns(load + 5 * NSEC_PER_MSEC);
+	pit_order_program(vcpu, 0, mode, COUNT_20MS);
+	sleep_until_ns(load + after_ms * NSEC_PER_MSEC);
 	order_count(vcpu, 0, COUNT_10MS);
-	return tick_at(vcpu, load + 20 * NSEC_PER_MSEC) &
-	       tick_at(vcpu, load + 30 * NSEC_PER_MSEC);
+	return tick_at(vcpu, load + next_ms * NSEC_PER_MSEC) &
+	       tick_at(vcpu, load + (next_ms + 10) * NSEC_PER_MSEC);
 }
 
-/* From 20 to 10 ms: 3 ms after its beginning this half-cycle is as it was. */
+/* This period is as it was. */
+static bool retune_mode_2(struct kvm_vcpu *vcpu)
+{
+	return retune(vcpu, 2, 5, 20);
+}
+
+/* This half-cycle is as it was. */
 static bool retune_mode_3(struct kvm_vcpu *vcpu)
 {
-	u64 load;
-
-	take_first_ticks(vcpu);
-	load = now_ns();
-	pit_order_program(vcpu, 0, 3, COUNT_20MS);
-	sleep_until_ns(load + 3 * NSEC_PER_MSEC);
-	order_count(vcpu, 0, COUNT_10MS);
-	return tick_at(vcpu, load + 15 * NSEC_PER_MSEC) &
-	       tick_at(vcpu, load + 25 * NSEC_PER_MSEC);
+	return retune(vcpu, 3, 3, 15);
 }
 
 /* A game's: in each of its ticks it writes the count for the one after. */

@@ -338,18 +338,6 @@ static void test_one_shot(const struct one_shot *shot)
  * Stopping
  */
 
-static void stop_like_linux(struct kvm_vcpu *vcpu)
-{
-	struct pit_io io[] = {
-		{ PIT_OUT, PIT_CONTROL, 1, .data = { 0x30 } },
-		{ PIT_OUT, PIT_CH0, 1, .data = { 0 } },
-		{ PIT_OUT, PIT_CH0, 1, .data = { 0 } },
-		{ PIT_OUT, PIT_CONTROL, 1, .data = { 0x30 } },
-	};
-
-	pit_order(vcpu, io, ARRAY_SIZE(io));
-}
-
 static void stop_by_control_word(struct kvm_vcpu *vcpu)
 {
 	pit_order_outb(vcpu, PIT_CONTROL, 0x34);
@@ -359,7 +347,7 @@ static const struct stop {
 	const char *name;
 	void (*stop)(struct kvm_vcpu *vcpu);
 } stops[] = {
-	{ "Linux's way", stop_like_linux },
+	{ "Linux's way", pit_order_stop },
 	{ "a control word", stop_by_control_word },
 };
 
