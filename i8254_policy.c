@@ -175,6 +175,18 @@ enum i8254_raise i8254_ticks_take(struct i8254_ticks *t, u64 now)
 	return t->raising;
 }
 
+/* The held tick got to the irqchip after all: on its due time, or as a replay. */
+static void ticks_release_held(struct i8254_ticks *t, bool replay)
+{
+	t->held = false;
+	t->again = false;
+	t->backlog--;
+	if (replay)
+		t->replayed++;
+	else
+		t->delivered++;
+}
+
 /* The irqchip took a tick, or one that it was given before. */
 static void ticks_took(struct i8254_ticks *t, enum i8254_raise raised, u64 now)
 {
@@ -193,11 +205,8 @@ static void ticks_took(struct i8254_ticks *t, enum i8254_raise raised, u64 now)
 		t->delivered++;
 		break;
 	default:
-		if (t->held) {
-			t->held = false;
-			t->backlog--;
-			t->replayed++;
-		}
+		if (t->held)
+			ticks_release_held(t, true);
 	}
 	ticks_anchor(t, now);
 }
@@ -227,9 +236,7 @@ static void ticks_latched(struct i8254_ticks *t)
 	if (!t->held || t->masked || t->config.policy->needs_ack)
 		return;
 
-	t->held = false;
-	t->backlog--;
-	t->delivered++;
+	ticks_release_held(t, t->held_owed);
 }
 
 /* IRQ0 is masked everywhere. One tick outlives that. */
@@ -287,13 +294,7 @@ void i8254_ticks_acked(struct i8254_ticks *t, u64 now)
 		t->was_unaccepted = false;
 	} else if (t->held) {
 		/* The 8259's latch outlived the mask. */
-		t->held = false;
-		t->again = false;
-		t->backlog--;
-		if (t->held_owed)
-			t->replayed++;
-		else
-			t->delivered++;
+		ticks_release_held(t, t->held_owed);
 	} else {
 		return;
 	}

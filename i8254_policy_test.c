@@ -501,6 +501,38 @@ static void test_switching_keeps_what_the_new_policy_can_hold(struct kunit *test
 	}
 }
 
+/* An owed tick that found IRQ0 masked, and gets there on unmask, is a replay. */
+static void test_a_held_replay_is_counted_as_one(struct kunit *test)
+{
+	for (int i = 0; i < ARRAY_SIZE(all); i++)
+		for (int chip = PIC; chip <= IOAPIC; chip++) {
+			struct i8254_tick_config config = config_of(all[i]);
+			struct i8254_tick_config delay = config_of("delay");
+			struct i8254_ticks t;
+
+			i8254_ticks_init(&t, &delay, 0);
+			i8254_ticks_restart(&t, PERIOD);
+			i8254_ticks_due(&t, 2, PERIOD);
+			KUNIT_ASSERT_EQ(test, i8254_ticks_take(&t, PERIOD), I8254_RAISE_DUE);
+			i8254_ticks_raised(&t, 1, PERIOD);
+			i8254_ticks_masked(&t, true, PERIOD);
+			i8254_ticks_acked(&t, PERIOD);
+			KUNIT_ASSERT_EQ(test, i8254_ticks_take(&t, PERIOD), I8254_RAISE_OWED);
+			i8254_ticks_raised(&t, -1, PERIOD);
+
+			i8254_ticks_configure(&t, &config);
+			i8254_ticks_masked(&t, false, PERIOD);
+			KUNIT_ASSERT_EQ(test, i8254_ticks_take(&t, PERIOD), I8254_RAISE_AGAIN);
+			i8254_ticks_raised(&t, chip == PIC ? -1 : 1, PERIOD);
+			if (t.held)
+				i8254_ticks_acked(&t, PERIOD);
+			KUNIT_EXPECT_EQ(test, t.delivered, 1);
+			KUNIT_EXPECT_EQ(test, t.replayed, 1);
+			KUNIT_EXPECT_EQ(test, t.lost, 0);
+			expect_law(test, &t);
+		}
+}
+
 static void test_limit_bounds_the_backlog(struct kunit *test)
 {
 	struct i8254_tick_config config = config_of("delay");
@@ -892,6 +924,7 @@ static struct kunit_case i8254_policy_cases[] = {
 	KUNIT_CASE(test_slew_keeps_its_distance_and_catches_up_in_time),
 	KUNIT_CASE(test_slew_below_the_timer_floor_follows_acceptance),
 	KUNIT_CASE(test_switching_keeps_what_the_new_policy_can_hold),
+	KUNIT_CASE(test_a_held_replay_is_counted_as_one),
 	KUNIT_CASE(test_limit_bounds_the_backlog),
 	KUNIT_CASE(test_bounds_hold_in_random_lives),
 	KUNIT_CASE_SLOW(test_bounds_hold_in_millions_of_events),
