@@ -375,6 +375,88 @@ void i8254_ticks_configure(struct i8254_ticks *t,
 	ticks_trim(t);
 }
 
+/* Clocks since an owed or a due tick was raised last. */
+static u64 ticks_since_raise(const struct i8254_ticks *t, u64 now)
+{
+	u64 raised_at = t->anchor + t->config.policy->offset(t, t->replays);
+
+	return raised_at < now ? now - raised_at : 0;
+}
+
+/**
+ * i8254_ticks_save - what becomes of the ticks at hand, and of those to come
+ * @t: the VM's ticks
+ * @now: in clocks
+ * @s: where it goes; the fields that are the chip's are left alone
+ *
+ * Of more ticks than 32 bits can say, that many are saved.
+ */
+void i8254_ticks_save(const struct i8254_ticks *t, u64 now,
+		      struct kvm_pit_tick_state *s)
+{
+	s->policy = t->config.policy->id;
+	s->slew_rate = t->config.slew_rate;
+	s->backlog_limit = min_t(u64, t->config.backlog_limit, U32_MAX);
+	s->backlog = min_t(u64, t->backlog, U32_MAX);
+	s->raised_clocks = min_t(u64, ticks_since_raise(t, now), U16_MAX);
+
+	s->ticks = 0;
+	if (t->wanted)
+		s->ticks |= KVM_PIT_TICKS_WANTED;
+	if (t->unaccepted)
+		s->ticks |= KVM_PIT_TICKS_UNACCEPTED;
+	if (t->held) {
+		s->ticks |= KVM_PIT_TICKS_HELD;
+		if (t->again)
+			s->ticks |= KVM_PIT_TICKS_AGAIN;
+		if (t->held_owed)
+			s->ticks |= KVM_PIT_TICKS_HELD_OWED;
+	}
+	if (t->masked) {
+		s->ticks |= KVM_PIT_TICKS_MASKED;
+		if (t->mask_off)
+			s->ticks |= KVM_PIT_TICKS_OFF;
+		s->masked_clocks = min_t(u64, now - t->masked_at, U32_MAX);
+		s->masked_owed = min_t(u64, t->masked_owed, U32_MAX);
+	} else {
+		s->masked_clocks = 0;
+		s->masked_owed = 0;
+	}
+}
+
+/**
+ * i8254_ticks_load - go on from where i8254_ticks_save() was
+ * @t: the VM's ticks, under the policy that was saved
+ * @period: of the ticks to come, in clocks; 0 where there will be one at most
+ * @now: in clocks
+ * @s: what was saved
+ *
+ * What was owed so far is lost, and what is owed from now on came due, in a life
+ * before this one.
+ */
+void i8254_ticks_load(struct i8254_ticks *t, u64 period, u64 now,
+		      const struct kvm_pit_tick_state *s)
+{
+	t->lost += t->backlog + t->wanted;
+	t->period = period;
+
+	t->wanted = s->ticks & KVM_PIT_TICKS_WANTED;
+	t->unaccepted = s->ticks & KVM_PIT_TICKS_UNACCEPTED;
+	t->was_unaccepted = false;
+	t->held = s->backlog && s->ticks & KVM_PIT_TICKS_HELD;
+	t->again = s->ticks & KVM_PIT_TICKS_AGAIN;
+	t->held_owed = s->ticks & KVM_PIT_TICKS_HELD_OWED;
+	t->backlog = s->backlog;
+	t->due += t->backlog + t->wanted;
+	ticks_anchor(t, now - min_t(u64, s->raised_clocks, now));
+
+	t->masked = s->ticks & KVM_PIT_TICKS_MASKED;
+	t->mask_off = s->ticks & KVM_PIT_TICKS_OFF;
+	t->masked_at = now - min_t(u64, s->masked_clocks, now);
+	t->masked_owed = s->masked_owed;
+	ticks_trim(t);
+}
+
 /**
  * i8254_ticks_init - start with nothing due and nothing owed
  * @t: the VM's ticks

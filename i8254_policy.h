@@ -22,6 +22,7 @@
 #define I8254_POLICY_NAME_LEN	16
 
 struct i8254_ticks;
+struct kvm_pit_tick_state;
 
 /**
  * struct i8254_policy - one lost-tick policy
@@ -157,6 +158,10 @@ void i8254_ticks_init(struct i8254_ticks *t,
 void i8254_ticks_configure(struct i8254_ticks *t,
 			   const struct i8254_tick_config *config);
 void i8254_ticks_restart(struct i8254_ticks *t, u64 period);
+void i8254_ticks_save(const struct i8254_ticks *t, u64 now,
+		      struct kvm_pit_tick_state *s);
+void i8254_ticks_load(struct i8254_ticks *t, u64 period, u64 now,
+		      const struct kvm_pit_tick_state *s);
 
 void i8254_ticks_due(struct i8254_ticks *t, u64 n, u64 now);
 u64 i8254_ticks_next(const struct i8254_ticks *t);

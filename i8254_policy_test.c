@@ -555,6 +555,28 @@ static u64 random_in(struct rnd_state *rnd, u64 from, u64 to)
 	return from + (n << 32 | prandom_u32_state(rnd)) % (to - from + 1);
 }
 
+/*
+ * Two labs that differ in nothing but in that the ticks of the other one were
+ * saved and loaded.
+ */
+static struct lab *lab_saved_and_loaded(struct kunit *test, const struct lab *lab)
+{
+	struct lab *other = kunit_kmalloc(test, sizeof(*other), GFP_KERNEL);
+	struct kvm_pit_tick_state s, again;
+
+	KUNIT_ASSERT_NOT_NULL(test, other);
+	memset(&s, 0, sizeof(s));
+	memset(&again, 0, sizeof(again));
+	*other = *lab;
+	i8254_ticks_save(&lab->t, lab->now, &s);
+	i8254_ticks_init(&other->t, &lab->t.config, 0);
+	i8254_ticks_load(&other->t, lab->period, lab->now, &s);
+	i8254_ticks_save(&other->t, lab->now, &again);
+	KUNIT_ASSERT_MEMEQ(test, &s, &again, sizeof(s));
+	expect_law(test, &other->t);
+	return other;
+}
+
 /* A guest that reprograms its timer, and from then on lives with it as it is. */
 static void lab_randomise(struct lab *lab, struct rnd_state *rnd, const char *policy)
 {
@@ -684,6 +706,47 @@ static void test_bounds_hold_in_random_lives(struct kunit *test)
 static void test_bounds_hold_in_millions_of_events(struct kunit *test)
 {
 	random_lives(test, 5000000);
+}
+
+static void test_saved_ticks_go_on_as_they_would_have(struct kunit *test)
+{
+	struct lab *lab = lab_new(test, "delay"), *other;
+	struct rnd_state rnd;
+
+	prandom_seed_state(&rnd, policy_seed);
+	for (int i = 0; i < 300; i++) {
+		lab_randomise(lab, &rnd, all[i % ARRAY_SIZE(all)]);
+		lab->late = 0;
+		lab->busy = lab->now + random_in(&rnd, 0, 20 * lab->period);
+		lab_run_to(lab, lab->now + random_in(&rnd, 0, 30 * lab->period));
+		other = lab_saved_and_loaded(test, lab);
+
+		/* Random times, the same for both. */
+		for (int n = 0; n < 100; n++) {
+			lab_run_to(lab, min(lab_next(lab), lab->now + lab->period / 3));
+			lab_run_to(other, lab->now);
+			KUNIT_ASSERT_EQ(test, lab->accepted, other->accepted);
+			KUNIT_ASSERT_EQ(test, lab->t.backlog, other->t.backlog);
+			KUNIT_ASSERT_EQ(test, lab_next(lab), lab_next(other));
+			expect_law(test, &other->t);
+		}
+		KUNIT_ASSERT_MEMEQ(test, lab->at, other->at, sizeof(lab->at));
+		kunit_kfree(test, other);
+	}
+}
+
+static void test_loading_ticks_loses_those_that_were_owed(struct kunit *test)
+{
+	struct lab *lab = lab_new(test, "delay");
+	struct kvm_pit_tick_state s = { .backlog = 7, .raised_clocks = 100 };
+
+	lab_run_ms(lab, 25);
+	lab_stall_ms(lab, 111);
+	KUNIT_ASSERT_EQ(test, lab->t.backlog, 4);
+	i8254_ticks_load(&lab->t, PERIOD, lab->now, &s);
+	KUNIT_EXPECT_EQ(test, lab->t.backlog, 7);
+	KUNIT_EXPECT_EQ(test, lab->t.lost, 4);
+	expect_law(test, &lab->t);
 }
 
 static void test_reprogramming_drops_what_was_owed(struct kunit *test)
@@ -928,6 +991,8 @@ static struct kunit_case i8254_policy_cases[] = {
 	KUNIT_CASE(test_limit_bounds_the_backlog),
 	KUNIT_CASE(test_bounds_hold_in_random_lives),
 	KUNIT_CASE_SLOW(test_bounds_hold_in_millions_of_events),
+	KUNIT_CASE(test_saved_ticks_go_on_as_they_would_have),
+	KUNIT_CASE(test_loading_ticks_loses_those_that_were_owed),
 	KUNIT_CASE(test_reprogramming_drops_what_was_owed),
 	KUNIT_CASE(test_batched_ticks_are_all_delivered),
 	KUNIT_CASE(test_hours_of_missed_ticks_are_one_step),

@@ -29,6 +29,7 @@
 #include "i8254.h"
 #include "i8254_policy.h"
 #include "kvm_pit.h"
+#include "kvm_pit_state.h"
 
 #define CREATE_TRACE_POINTS
 #include "kvm_pit_trace.h"
@@ -56,14 +57,6 @@
 /* The refresh bit toggles every 15 us: a PC runs counter 1 with that count. */
 #define REFRESH_CLOCKS	18
 
-/* read_state and write_state of struct kvm_pit_channel_state, beside the
- * values of enum i8254_access: the next byte is the high one of two.
- */
-#define STATE_WORD_MSB	4
-
-/* Its mode where no control word was written. */
-#define STATE_UNPROGRAMMED	0xff
-
 /**
  * struct kvm_pit - the PIT of one VM
  * @dev: on the VM's I/O bus, at ports 0x40..0x43
@@ -83,6 +76,7 @@
  * @chip: the 8254
  * @ticks: its ticks
  * @flags: KVM_PIT_FLAGS_x
+ * @keep_state: KVM_GET_PIT2 and KVM_SET_PIT2 carry ticks: KVM_PIT_TICK_KEEP_STATE
  * @not_before: the timer does not fire for a periodic counter before that,
  *	CLOCK_MONOTONIC
  * @lost: ticks whose loss was reported
@@ -110,6 +104,7 @@ struct kvm_pit {
 	struct i8254 chip;
 	struct i8254_ticks ticks;
 	u32 flags;
+	bool keep_state;
 	ktime_t not_before;
 	u64 lost;
 	bool limit_reported;
@@ -213,9 +208,14 @@ static struct i8254_tick_config pit_default_config(const struct i8254_policy *po
 
 /* Time */
 
+static u64 pit_ns(const struct kvm_pit *pit)
+{
+	return ktime_get_ns() - pit->epoch_ns;
+}
+
 static u64 pit_now(const struct kvm_pit *pit)
 {
-	return i8254_ns_to_clocks(ktime_get_ns() - pit->epoch_ns);
+	return i8254_ns_to_clocks(pit_ns(pit));
 }
 
 static ktime_t pit_clock_to_ktime(const struct kvm_pit *pit, u64 clock)
@@ -267,16 +267,20 @@ static void pit_due(struct kvm_pit *pit, u64 n, u64 now)
 		pit->nmi_due = true;
 }
 
-/* Bring the chip to the present, and let no tick pass uncounted. */
-static u64 pit_sync(struct kvm_pit *pit)
+/* Bring the chip to @ns, which is the present, and let no tick pass uncounted. */
+static u64 pit_sync_to(struct kvm_pit *pit, u64 ns)
 {
-	u64 now;
+	u64 now = i8254_ns_to_clocks(ns);
 
 	lockdep_assert_held(&pit->lock);
 
-	now = pit_now(pit);
 	pit_due(pit, i8254_advance(&pit->chip, now), now);
 	return now;
+}
+
+static u64 pit_sync(struct kvm_pit *pit)
+{
+	return pit_sync_to(pit, pit_ns(pit));
 }
 
 static void pit_arm(struct kvm_pit *pit)
@@ -516,7 +520,7 @@ int kvm_pit_enable_cap(struct kvm *kvm, const struct kvm_enable_cap *cap)
 	struct kvm_pit *pit;
 	int ret;
 
-	if (cap->flags || cap->args[1])
+	if (cap->flags || cap->args[1] & ~KVM_PIT_TICK_KEEP_STATE)
 		return -EINVAL;
 	ret = i8254_tick_config_check(&config);
 	if (ret)
@@ -526,6 +530,7 @@ int kvm_pit_enable_cap(struct kvm *kvm, const struct kvm_enable_cap *cap)
 	if (!pit)
 		return -ENXIO;
 
+	WRITE_ONCE(pit->keep_state, cap->args[1] & KVM_PIT_TICK_KEEP_STATE);
 	pit_configure(pit, &config);
 	return 0;
 }
@@ -690,89 +695,50 @@ struct kvm_pit *kvm_to_pit(struct kvm *kvm)
 
 /* State */
 
-/* Stock KVM has 0 where no control word was written. */
-static u8 pit_save_access(const struct i8254_counter *c)
+static void pit_get_state(struct kvm_pit *pit, struct kvm_pit_state2 *state)
 {
-	return c->programmed ? c->access : 0;
-}
+	u64 ns, now;
 
-static u8 pit_save_flip_flop(const struct i8254_counter *c, bool msb)
-{
-	u8 access = pit_save_access(c);
+	memset(state, 0, sizeof(*state));
 
-	return access == I8254_WORD && msb ? STATE_WORD_MSB : access;
-}
+	/* What is on its way to the irqchip gets there, and is not saved. */
+	if (READ_ONCE(pit->keep_state))
+		flush_work(&pit->work);
 
-static void pit_save_counter(const struct kvm_pit *pit, unsigned int n,
-			     struct kvm_pit_channel_state *s)
-{
-	const struct i8254_counter *c = &pit->chip.counter[n];
+	spin_lock_irq(&pit->lock);
+	ns = pit_ns(pit);
+	now = pit_sync_to(pit, ns);
+	for (unsigned int n = 0; n < I8254_COUNTERS; n++) {
+		const struct i8254_counter *c = &pit->chip.counter[n];
 
-	*s = (struct kvm_pit_channel_state) {
-		.count		= c->cr ?: 0x10000,
-		.latched_count	= c->ol,
-		.count_latched	= c->latched,
-		.status_latched	= c->status_latched,
-		.status		= c->status,
-		.read_state	= pit_save_flip_flop(c, c->read_msb),
-		.write_state	= pit_save_flip_flop(c, c->write_msb),
-		.write_latch	= c->low_byte,
-		.rw_mode	= pit_save_access(c),
-		.mode		= c->mode > 5 ? c->mode - 4 : c->mode,
-		.bcd		= c->bcd,
-		.gate		= c->gate,
-		.count_load_time = pit_clock_to_ktime(pit, c->loaded_at),
-	};
-	if (!c->programmed)
-		s->mode = STATE_UNPROGRAMMED;
+		kvm_pit_save_channel(c, &state->channels[n]);
+		state->channels[n].count_load_time = pit_clock_to_ktime(pit, c->loaded_at);
+	}
+	state->flags = pit->flags;
+	if (pit->keep_state)
+		kvm_pit_save_ticks(&pit->chip, &pit->ticks,
+				   ns - i8254_clocks_to_ns(now), state);
+	spin_unlock_irq(&pit->lock);
 }
 
 /*
- * The state says what was programmed, not how far it has counted: counting
- * starts again, as if the count had just been written. Modes 1 and 5 wait for
- * a trigger.
+ * Is the counter programmed as in @s? Then it goes on as it is: the VMM was after
+ * something else, or only after its GATE.
  */
-static void pit_load_counter(struct kvm_pit *pit, unsigned int n,
+static bool pit_keep_channel(struct kvm_pit *pit, unsigned int n,
 			     const struct kvm_pit_channel_state *s)
 {
-	bool triggered = s->mode == I8254_ONE_SHOT || s->mode == I8254_HW_STROBE;
-	bool programmed = s->mode < 8;
+	struct kvm_pit_channel_state is;
 
-	pit->chip.counter[n] = (struct i8254_counter) {
-		.mode		= programmed ? s->mode : 0,
-		/* 0 where there was no control word: see pit_save_access(). */
-		.access		= s->rw_mode & I8254_WORD ?: I8254_WORD,
-		.bcd		= s->bcd & 1,
-		.programmed	= programmed,
-		/* A PC has GATE0 and GATE1 tied high. */
-		.gate		= n != 2 || (s->gate & 1),
-		.out		= s->mode != I8254_TERMINAL_COUNT,
-		.counting	= programmed && !triggered ? I8254_LOADING :
-							     I8254_STOPPED,
-		.null_count	= true,
-		.loadable	= programmed,
-		.cr		= s->count,
-		.write_msb	= s->write_state == STATE_WORD_MSB,
-		.read_msb	= s->read_state == STATE_WORD_MSB,
-		.low_byte	= s->write_latch,
-		.latched	= s->count_latched & I8254_WORD,
-		.status_latched	= s->status_latched,
-		.ol		= s->latched_count,
-		.status		= s->status,
-		.loaded_at	= pit->chip.now,
-	};
-}
+	kvm_pit_save_channel(&pit->chip.counter[n], &is);
+	is.count_load_time = s->count_load_time;
+	is.gate = s->gate;
+	if (!pit->keep_state || memcmp(&is, s, sizeof(is)))
+		return false;
 
-static void pit_get_state(struct kvm_pit *pit, struct kvm_pit_state2 *state)
-{
-	memset(state, 0, sizeof(*state));
-
-	spin_lock_irq(&pit->lock);
-	pit_sync(pit);
-	for (unsigned int n = 0; n < I8254_COUNTERS; n++)
-		pit_save_counter(pit, n, &state->channels[n]);
-	state->flags = pit->flags;
-	spin_unlock_irq(&pit->lock);
+	if (n == 2)
+		i8254_set_gate(&pit->chip, n, s->gate & 1);
+	return true;
 }
 
 /* Without @flags these stay as they are. */
@@ -784,13 +750,41 @@ static void pit_set_state(struct kvm_pit *pit,
 
 	spin_lock_irq(&pit->lock);
 	now = pit_sync(pit);
-	for (unsigned int n = 0; n < I8254_COUNTERS; n++)
-		pit_load_counter(pit, n, &channels[n]);
+	for (unsigned int n = 0; n < I8254_COUNTERS; n++) {
+		if (pit_keep_channel(pit, n, &channels[n]))
+			continue;
+		kvm_pit_load_channel(&pit->chip, n, &channels[n]);
+		if (n == 0)
+			i8254_ticks_restart(&pit->ticks, i8254_period(&pit->chip, 0));
+	}
 	if (flags)
-		pit->flags = *flags;
-	i8254_ticks_restart(&pit->ticks, i8254_period(&pit->chip, 0));
+		pit->flags = *flags & ~KVM_PIT_FLAGS_TICK_STATE;
 	pit_update(pit, now);
 	spin_unlock_irq(&pit->lock);
+}
+
+/* Go on from a state that KVM_PIT_TICK_KEEP_STATE kept, in the midst of a clock. */
+static int pit_set_kept_state(struct kvm_pit *pit, const struct kvm_pit_state2 *state)
+{
+	struct i8254_tick_config config;
+	u64 ns, now;
+	u32 clock_ns;
+	int ret;
+
+	ret = kvm_pit_check_ticks(state, &config);
+	if (ret)
+		return ret;
+
+	pit_configure(pit, &config);
+	spin_lock_irq(&pit->lock);
+	ns = pit_ns(pit);
+	now = pit_sync_to(pit, ns);
+	clock_ns = kvm_pit_load_ticks(&pit->chip, &pit->ticks, state);
+	pit->epoch_ns += ns - i8254_clocks_to_ns(now) - clock_ns;
+	pit->flags = state->flags & ~KVM_PIT_FLAGS_TICK_STATE;
+	pit_update(pit, now);
+	spin_unlock_irq(&pit->lock);
+	return 0;
 }
 
 /* debugfs */
@@ -1063,6 +1057,9 @@ static int pit_ioctl_set2(struct kvm_pit *pit, void __user *argp)
 
 	if (copy_from_user(&state, argp, sizeof(state)))
 		return -EFAULT;
+
+	if (READ_ONCE(pit->keep_state) && kvm_pit_has_ticks(&state))
+		return pit_set_kept_state(pit, &state);
 
 	pit_set_state(pit, state.channels, &state.flags);
 	return 0;

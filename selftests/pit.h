@@ -826,22 +826,29 @@ static inline bool pit_has_debugfs(struct kvm_vm *vm)
 }
 
 /*
- * Every test's VM ends here, and none with a tick unaccounted for. The PIT is
- * stopped for that: the counters cannot be read in one go.
+ * No VM ends with a tick unaccounted for. The PIT is stopped for that: the
+ * counters cannot be read in one go.
  */
-static inline void pit_vm_free(struct kvm_vm *vm)
+static inline void pit_check_law(struct kvm_vm *vm)
 {
 	/* As it is before the first control word. */
 	struct kvm_pit_state2 stopped = { .channels[0].mode = 0xff };
 	int tries = 20;
 
-	if (pit_has_debugfs(vm)) {
-		vm_ioctl(vm, KVM_SET_PIT2, &stopped);
-		while (!pit_ticks_conserved(vm)) {
-			TEST_ASSERT(tries--, "ticks are unaccounted for");
-			sleep_until_ns(now_ns() + NSEC_PER_MSEC / 10);
-		}
+	if (!pit_has_debugfs(vm))
+		return;
+
+	vm_ioctl(vm, KVM_SET_PIT2, &stopped);
+	while (!pit_ticks_conserved(vm)) {
+		TEST_ASSERT(tries--, "ticks are unaccounted for");
+		sleep_until_ns(now_ns() + NSEC_PER_MSEC / 10);
 	}
+}
+
+/* Every test's VM ends here. */
+static inline void pit_vm_free(struct kvm_vm *vm)
+{
+	pit_check_law(vm);
 	kvm_vm_free(vm);
 }
 
