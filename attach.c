@@ -165,7 +165,6 @@ static struct kvm_pit *attached_create_pit(struct kvm *kvm, u32 flags)
 static void attached_free_pit(struct kvm *kvm)
 {
 	kvm_pit_destroy(kvm_to_pit(kvm));
-	module_put(THIS_MODULE);
 	attach_leave();
 }
 

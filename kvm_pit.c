@@ -6,9 +6,10 @@
  * it to the chip (i8254.c). The chip says when OUT0 rises next, and pit_arm()
  * sets the hrtimer to that time. When it fires, pit_sync() brings the chip to
  * the present and reports every rise as a due tick to the policy
- * (i8254_policy.c). pit_deliver() raises at the irqchip what the policy gives
- * out. The guest's EOI comes back through pit_ack_irq(), and the policy may
- * have the next tick ready.
+ * (i8254_policy.c). pit_kick() has a vCPU's thread run pit_deliver() before it
+ * enters the guest, which raises at the irqchip what the policy gives out. The
+ * guest's EOI comes back through pit_ack_irq(), and the policy may have the next
+ * tick ready.
  *
  * Not in here: how all this gets onto a KVM that has a PIT already (attach.c).
  */
@@ -18,7 +19,9 @@
 #include <linux/hrtimer.h>
 #include <linux/kvm_host.h>
 #include <linux/moduleparam.h>
+#include <linux/refcount.h>
 #include <linux/slab.h>
+#include <linux/task_work.h>
 #include <linux/uaccess.h>
 #include <linux/workqueue.h>
 
@@ -47,6 +50,9 @@
 #define PIT_GSI		0
 
 #define PIT_RAISES_AT_ONCE	16
+
+/* How long a tick waits for a vCPU's thread to raise it: 10 ms. */
+#define PIT_PATIENCE_CLOCKS	11932
 
 /* Port 0x61 */
 #define SPEAKER_GATE2	BIT(0)
@@ -82,10 +88,15 @@
  * @lost: ticks whose loss was reported
  * @limit_reported: it was said that the backlog limit is reached
  * @nmi_due: a tick is due at the LAPICs that have LVT0 in NMI mode
+ * @kicked: @task_work is pending, on the thread of a vCPU
+ * @vcpu: the one that accepted a tick last, or NULL
  * @dying: no timer is armed any more, and no work queued
  *
  * @timer: fires when the chip or the policy has something to do
- * @work: raises ticks where the caller's context does not allow it
+ * @refs: the VM's, and the pending @task_work's
+ * @deliver_lock: of the VM's life while @task_work is running
+ * @task_work: raises ticks, where the caller's context does not allow it
+ * @work: raises them where there is no vCPU's thread to do it, or none in time
  */
 struct kvm_pit {
 	struct kvm_io_device dev;
@@ -109,9 +120,14 @@ struct kvm_pit {
 	u64 lost;
 	bool limit_reported;
 	bool nmi_due;
+	bool kicked;
+	struct kvm_vcpu *vcpu;
 	bool dying;
 
 	struct hrtimer timer;
+	refcount_t refs;
+	struct mutex deliver_lock;	/* of the VM's life, against task_work */
+	struct callback_head task_work;
 	struct work_struct work;
 };
 
@@ -283,11 +299,17 @@ static u64 pit_sync(struct kvm_pit *pit)
 	return pit_sync_to(pit, pit_ns(pit));
 }
 
-static void pit_arm(struct kvm_pit *pit)
+/*
+ * For the next tick, due or owed. Where one waits for a vCPU's thread already, no
+ * longer than that may take: the thread may have something else to do.
+ */
+static void pit_arm(struct kvm_pit *pit, u64 now)
 {
 	u64 next = i8254_ticks_next(&pit->ticks);
 	ktime_t expires;
 
+	if (next <= now)
+		next = pit->kicked ? now + PIT_PATIENCE_CLOCKS : I8254_NEVER;
 	if (pit_drives_irq0(pit))
 		next = min(next, i8254_next_rise(&pit->chip, 0));
 	if (next == I8254_NEVER) {
@@ -299,7 +321,85 @@ static void pit_arm(struct kvm_pit *pit)
 	expires = pit_clock_to_ktime(pit, next);
 	if (pit->ticks.period)
 		expires = max(expires, pit->not_before);
+	if (hrtimer_is_queued(&pit->timer) && hrtimer_get_expires(&pit->timer) == expires)
+		return;
 	hrtimer_start(&pit->timer, expires, HRTIMER_MODE_ABS);
+}
+
+/*
+ * Does a vCPU that is told now look after its thread's work before it enters the
+ * guest, or sleeps? It does where it is in the guest, where it was interrupted
+ * there, and where it is at work itself.
+ */
+static bool pit_vcpu_looks(struct kvm_vcpu *vcpu)
+{
+	if (vcpu == kvm_get_running_vcpu())
+		return !in_hardirq() || vcpu->arch.handling_intr_from_guest;
+
+	return READ_ONCE(vcpu->mode) == IN_GUEST_MODE;
+}
+
+/*
+ * Whose thread raises ticks: that of the vCPU on this CPU if it is the VM's, or else
+ * of the one that will accept them. Which one that is shows in the EOIs; where none
+ * was seen it may be another than vCPU 0, so that a tick does not wait for a vCPU 0
+ * that others keep from running. A thread that is not in KVM_RUN may not come back.
+ */
+static struct kvm_vcpu *pit_next_vcpu(const struct kvm_pit *pit)
+{
+	struct kvm_vcpu *vcpu = kvm_get_running_vcpu();
+	bool accepts;
+
+	if (vcpu && vcpu->kvm == pit->kvm)
+		return vcpu;
+
+	vcpu = pit->vcpu ?: kvm_get_vcpu(pit->kvm, 0);
+	if (!vcpu || !mutex_is_locked(&vcpu->mutex))
+		return NULL;
+
+	accepts = pit->vcpu || atomic_read(&pit->kvm->online_vcpus) == 1;
+	return accepts || !READ_ONCE(vcpu->preempted) ? vcpu : NULL;
+}
+
+static bool pit_kick_vcpu(struct kvm_pit *pit, struct kvm_vcpu *vcpu)
+{
+	struct task_struct *task;
+	bool kicked = false;
+
+	rcu_read_lock();
+	task = pid_task(rcu_dereference(vcpu->pid), PIDTYPE_PID);
+	if (task && !task_work_add(task, &pit->task_work, TWA_RESUME))
+		kicked = true;
+	rcu_read_unlock();
+
+	if (kicked && !pit_vcpu_looks(vcpu)) {
+		kvm_make_request(KVM_REQ_UNBLOCK, vcpu);
+		kvm_vcpu_kick(vcpu);
+	}
+
+	return kicked;
+}
+
+/*
+ * Have the thread of a vCPU raise what can be raised, before it enters the
+ * guest: so the VM pays for it, at its own priority, and no other thread has to
+ * be scheduled first.
+ */
+static void pit_kick(struct kvm_pit *pit)
+{
+	struct kvm_vcpu *vcpu = pit_next_vcpu(pit);
+
+	if (pit->kicked)
+		return;
+
+	refcount_inc(&pit->refs);
+	pit->kicked = true;
+	if (vcpu && pit_kick_vcpu(pit, vcpu))
+		return;
+
+	pit->kicked = false;
+	refcount_dec(&pit->refs);
+	queue_work(pit_wq, &pit->work);
 }
 
 /*
@@ -315,9 +415,8 @@ static void pit_update(struct kvm_pit *pit, u64 now)
 		return;
 
 	if (pit->nmi_due || i8254_ticks_next(&pit->ticks) <= now)
-		queue_work(pit_wq, &pit->work);
-	else
-		pit_arm(pit);
+		pit_kick(pit);
+	pit_arm(pit, now);
 }
 
 static enum hrtimer_restart pit_timer_fn(struct hrtimer *timer)
@@ -328,6 +427,9 @@ static enum hrtimer_restart pit_timer_fn(struct hrtimer *timer)
 	spin_lock_irqsave(&pit->lock, irqflags);
 	pit->not_before = ktime_add_us(hrtimer_get_expires(timer),
 				       READ_ONCE(param_min_period_us));
+	/* The thread was to do that when the timer fired last. */
+	if (pit->kicked && !pit->dying)
+		queue_work(pit_wq, &pit->work);
 	pit_update(pit, pit_sync(pit));
 	spin_unlock_irqrestore(&pit->lock, irqflags);
 
@@ -426,6 +528,31 @@ static void pit_work_fn(struct work_struct *work)
 	pit_deliver(container_of(work, struct kvm_pit, work));
 }
 
+/* The module stays until this thread is out of it: see attach_unregister_all(). */
+static void pit_put(struct kvm_pit *pit)
+{
+	if (!refcount_dec_and_test(&pit->refs))
+		return;
+
+	kfree(pit);
+	module_put(THIS_MODULE);
+}
+
+/* On the thread of a vCPU, which may have left the VM since, or the VM may be gone. */
+static void pit_task_work_fn(struct callback_head *task_work)
+{
+	struct kvm_pit *pit = container_of(task_work, struct kvm_pit, task_work);
+
+	mutex_lock(&pit->deliver_lock);
+	spin_lock_irq(&pit->lock);
+	pit->kicked = false;
+	spin_unlock_irq(&pit->lock);
+	if (!pit->dying)
+		pit_deliver(pit);
+	mutex_unlock(&pit->deliver_lock);
+	pit_put(pit);
+}
+
 /* The guest's EOI, on the vCPU's thread, the irqchip's lock dropped. */
 static void pit_ack_irq(struct kvm_irq_ack_notifier *notifier)
 {
@@ -433,6 +560,7 @@ static void pit_ack_irq(struct kvm_irq_ack_notifier *notifier)
 	unsigned long irqflags;
 
 	spin_lock_irqsave(&pit->lock, irqflags);
+	pit->vcpu = kvm_get_running_vcpu();
 	i8254_ticks_acked(&pit->ticks, pit_now(pit));
 	trace_kvm_pit_ack(pit_pid(pit), &pit->ticks);
 	spin_unlock_irqrestore(&pit->lock, irqflags);
@@ -701,10 +829,6 @@ static void pit_get_state(struct kvm_pit *pit, struct kvm_pit_state2 *state)
 
 	memset(state, 0, sizeof(*state));
 
-	/* What is on its way to the irqchip gets there, and is not saved. */
-	if (READ_ONCE(pit->keep_state))
-		flush_work(&pit->work);
-
 	spin_lock_irq(&pit->lock);
 	ns = pit_ns(pit);
 	now = pit_sync_to(pit, ns);
@@ -877,6 +1001,9 @@ static struct kvm_pit *pit_alloc(struct kvm *kvm)
 	spin_lock_init(&pit->lock);
 	hrtimer_init(&pit->timer, CLOCK_MONOTONIC, HRTIMER_MODE_ABS);
 	pit->timer.function = pit_timer_fn;
+	refcount_set(&pit->refs, 1);
+	mutex_init(&pit->deliver_lock);
+	init_task_work(&pit->task_work, pit_task_work_fn);
 	INIT_WORK(&pit->work, pit_work_fn);
 
 	pit->ack_notifier.gsi = PIT_GSI;
@@ -963,7 +1090,8 @@ free_pit:
  * @pit: the PIT
  *
  * For a VM that is being destroyed: no vCPU runs, no ioctl comes, and its
- * debugfs folder is gone.
+ * debugfs folder is gone. Gives back the PIT's reference on the module, at once
+ * or when a thread that was told to raise a tick comes to see that there is none.
  */
 void kvm_pit_destroy(struct kvm_pit *pit)
 {
@@ -973,14 +1101,16 @@ void kvm_pit_destroy(struct kvm_pit *pit)
 	pit_unwatch_acks(pit);
 	pit_call(kvm_unregister_irq_mask_notifier)(kvm, PIT_GSI, &pit->mask_notifier);
 
+	mutex_lock(&pit->deliver_lock);
 	spin_lock_irq(&pit->lock);
 	pit->dying = true;
 	spin_unlock_irq(&pit->lock);
+	mutex_unlock(&pit->deliver_lock);
 	hrtimer_cancel(&pit->timer);
 	cancel_work_sync(&pit->work);
 
 	pit_call(kvm_free_irq_source_id)(kvm, pit->irq_source_id);
-	kfree(pit);
+	pit_put(pit);
 }
 
 /**
