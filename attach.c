@@ -178,6 +178,13 @@ static void attached_migrate_timer(struct kvm_vcpu *vcpu)
 
 /* Which calls are sent here */
 
+/*
+ * All hooks are in force, and loading cannot fail any more. Not before that is
+ * there a PIT of ours: it would outlive a module that fails to load, and some of
+ * its calls would still go to KVM's own.
+ */
+static bool attach_open;
+
 static bool redirect_vm_ioctl(struct pt_regs *regs)
 {
 	struct file *filp = (struct file *)regs_get_kernel_argument(regs, 0);
@@ -188,7 +195,8 @@ static bool redirect_vm_ioctl(struct pt_regs *regs)
 	case KVM_CREATE_PIT:
 	case KVM_CREATE_PIT2:
 		/* Once the module is on its way out KVM's own is created. */
-		return !kvm->arch.vpit && try_module_get(THIS_MODULE);
+		return READ_ONCE(attach_open) && !kvm->arch.vpit &&
+		       try_module_get(THIS_MODULE);
 	case KVM_GET_PIT:
 	case KVM_SET_PIT:
 	case KVM_GET_PIT2:
@@ -202,7 +210,8 @@ static bool redirect_vm_ioctl(struct pt_regs *regs)
 
 static bool redirect_check_extension(struct pt_regs *regs)
 {
-	return regs_get_kernel_argument(regs, 1) == KVM_CAP_PIT_TICK_POLICY;
+	return READ_ONCE(attach_open) &&
+	       regs_get_kernel_argument(regs, 1) == KVM_CAP_PIT_TICK_POLICY;
 }
 
 static bool redirect_enable_cap(struct pt_regs *regs)
@@ -259,9 +268,6 @@ struct attach_hook {
 	},							\
 }
 
-/*
- * In the order in which they come into force: destruction before creation.
- */
 static struct attach_hook attach_hooks[] = {
 	ATTACH_HOOK("kvm_free_pit", redirect_own_pit, attached_free_pit),
 	ATTACH_HOOK("kvm_create_pit", redirect_own_pit, attached_create_pit),
@@ -337,6 +343,7 @@ static void attach_unregister(struct attach_hook *hook)
  */
 static void attach_unregister_all(void)
 {
+	WRITE_ONCE(attach_open, false);
 	for (int i = ARRAY_SIZE(attach_hooks) - 1; i >= 0; i--)
 		attach_unregister(&attach_hooks[i]);
 
@@ -376,6 +383,7 @@ static int __init attach_init(void)
 		return ret;
 	}
 
+	WRITE_ONCE(attach_open, true);
 	pr_info("the in-kernel PIT of VMs created from now on\n");
 	return 0;
 }
