@@ -1,40 +1,50 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Load and unload the module 60 times while VMs are created, run and destroyed on the other CPU.
+# Load and unload the module for as long as VMs come and go: are created, run and destroyed, killed
+# with their VMM, outlive it. pit_race -c has two groups of these, 20 s each.
 
 . ./tap.sh
 
 ko=/lib/modules/kvm-i8254.ko
-times=60
+loads=0 refusals=0
 
-vms() {
-	while [ ! -e /tmp/stop ]; do
-		./pit_race -d 1 >/dev/null 2>&1
-		echo >>/tmp/vms
-	done
-}
+racing() { kill -0 "$pid" 2>/dev/null; }
 
-# A PIT in use holds the module: try until the VMs leave it alone for a moment.
+# A PIT in use holds the module: wait for one, then try until the VMs leave it alone for a moment.
 reload() {
-	i=0 refusals=0
-	while [ $i -lt $times ]; do
-		insmod $ko || return
-		until rmmod kvm-i8254 2>/dev/null; do
-			refusals=$((refusals + 1))
-			usleep 5000
-		done
-		i=$((i + 1))
+	insmod $ko || return
+	loads=$((loads + 1))
+	while racing && [ "$(cat /sys/module/kvm_i8254/refcnt)" = 0 ]; do
+		usleep 1000
 	done
-	echo "# $refusals refused unloads, $(wc -l </tmp/vms) runs of VMs"
+	until rmmod kvm-i8254 2>/dev/null; do
+		refusals=$((refusals + 1))
+		usleep 5000
+	done
 }
+
+reload_while_vms_go() {
+	./pit_race -c >/tmp/race 2>&1 &
+	pid=$!
+	while racing; do
+		reload || return
+	done
+	wait "$pid"
+	raced=$?
+}
+
+all_races_passed() { [ "$raced" = 0 ]; }
+
+# Neither without the other: the module came and went, and PITs were in its way.
+enough() { [ $loads -ge 5 ] && [ $refusals -ge 5 ]; }
 
 unload() { insmod $ko && rmmod kvm-i8254; }
 
-plan 2
-vms &
-pid=$!
-check "loads and unloads $times times" reload
-touch /tmp/stop
-wait $pid
+plan 4
+check "loads and unloads while VMs come and go" reload_while_vms_go
+sed 's/^/# /' /tmp/race
+echo "# $loads loads, $refusals refused unloads"
+check "the VMs do not notice" all_races_passed
+check "five loads and five refused unloads at least" enough
 check "unloads when no VM is left" unload
