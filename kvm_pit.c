@@ -882,7 +882,7 @@ static void pit_set_state(struct kvm_pit *pit,
 			i8254_ticks_restart(&pit->ticks, i8254_period(&pit->chip, 0));
 	}
 	if (flags)
-		pit->flags = *flags & ~KVM_PIT_FLAGS_TICK_STATE;
+		pit->flags = *flags;
 	pit_update(pit, now);
 	spin_unlock_irq(&pit->lock);
 }
