@@ -6,8 +6,8 @@ KDIR ?= /lib/modules/$(shell uname -r)/build
 DOCDIR ?= /usr/share/doc/kvm-i8254
 SBINDIR ?= /usr/sbin
 
-.PHONY: module headers run check check-debug lint fuzz coverage compare timelines docs install \
-	uninstall clean distclean help
+.PHONY: module headers run check check-debug lint fuzz coverage compare timelines guests libvirt \
+	docs install uninstall clean distclean help
 
 module: headers ## build kvm-i8254.ko for the running kernel, or for the one whose headers are in KDIR
 	@$(MAKE) -C $(KDIR) M=$(CURDIR) modules
@@ -47,6 +47,14 @@ compare: ## what guests run into, on stock KVM and with the module: Documentatio
 timelines: ## when guests get their ticks, from a run in the lab: Documentation/timeline.svg and -table.rst
 	@lab/setup
 	@lab/timelines --update
+
+guests: ## what guests lose, with the stock PIT and with the module: Documentation/guests-table.rst
+	@lab/setup
+	@lab/guests-table
+
+libvirt: ## what libvirt gives QEMU for each of its words: Documentation/libvirt-table.rst
+	@lab/setup
+	@lab/libvirt
 
 docs: ## build the pages in Documentation as HTML, in build/docs
 	@lab/setup

@@ -21,12 +21,20 @@ loses() {
 		END { exit !(found && good && !outside) }' /tmp/stall
 }
 
+# result GUEST PIT POLICY [REPLAY]: print what it lost, for lab/guests-table.
+result() {
+	awk -v policy="${4-}" -v what="$1|$2|$3" '
+		$1 == "replay" { under = $2 }
+		under == policy && $1 == "lost_s" { print "# result|" what "|" $2 }' /tmp/stall
+}
+
 # run [guest/stall arguments]
 run() { guest/stall "$@" >/tmp/stall || { cat /tmp/stall; return 1; }; }
 
 plan 11
 check "a guest lives on the stock PIT, through the PIC" run
 check "and loses all of the time" loses 1.9 2.1
+result "Linux, XT-PIC" stock delay
 check "the module loads" insmod $ko
 
 # Linux masks IRQ0 at the PIC while it handles it, also when it acknowledges it and gets the next.
@@ -34,10 +42,14 @@ check "a guest is stopped, anywhere and in its handler, through the PIC" \
 	run delay "" "delay slew" " masked backlog\|kvm_pit_ack\|tick=owed result=masked"
 check "and keeps its clock to within a tick under delay" loses -0.004 0.004 delay
 check "and under slew" loses -0.004 0.004 slew
+result "Linux, XT-PIC" kvm-i8254 delay delay
 # At the IOAPIC it acknowledges first, and so has the next tick before it handles this one.
 check "one is, through the IOAPIC" run delay nolapic_timer "delay slew" "result=raised"
 check "and keeps its clock to within a tick under delay" loses -0.004 0.004 delay
 check "and under slew" loses -0.004 0.004 slew
+result "Linux, IO-APIC-edge" kvm-i8254 delay delay
+result "Linux, IO-APIC-edge" kvm-i8254 slew slew
 
 check "a guest is stopped whose QEMU was told discard" run discard
 check "and loses all of the time" loses 1.9 2.1
+result "Linux, XT-PIC" kvm-i8254 discard
