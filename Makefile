@@ -6,8 +6,8 @@ KDIR ?= /lib/modules/$(shell uname -r)/build
 DOCDIR ?= /usr/share/doc/kvm-i8254
 SBINDIR ?= /usr/sbin
 
-.PHONY: module headers run check check-debug lint fuzz coverage compare timelines guests libvirt \
-	docs install uninstall clean distclean help
+.PHONY: module headers run check check-debug check-qemu lint fuzz coverage compare timelines guests \
+	libvirt docs install uninstall clean distclean help
 
 module: headers ## build kvm-i8254.ko for the running kernel, or for the one whose headers are in KDIR
 	@$(MAKE) -C $(KDIR) M=$(CURDIR) modules
@@ -35,6 +35,10 @@ fuzz: ## random programs over the whole PIT, compared with a naive 8254 (SEED=, 
 check-debug: ## the lab's tests on debug kernels (KASAN, lockdep, kmemleak, KCSAN...), built here: an hour or more
 	@lab/setup
 	@lab/check-debug
+
+check-qemu: ## of check, the tests of QEMU and its guests: clocks through stops, snapshots and migration
+	@lab/setup
+	@lab/check --qemu
 
 coverage: ## which lines and branches of the pure files the KUnit tests reach
 	@lab/setup

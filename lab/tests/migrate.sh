@@ -1,0 +1,285 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck disable=SC2015,SC2086,SC2154,SC2231 # words; what linux.sh sets
+#
+# The patched QEMU's Linux guest that lives on PIT ticks, through the PIC, is stopped, saved and
+# loaded again, and moved to another QEMU, each time while its vCPU gets no CPU time, so that
+# there is a backlog. Under each policy its clock is afterwards where the policy says, to within a
+# tick: it has lost the time while it was stopped, and the ticks that the policy gave up, and no
+# more or less.
+
+. ./tap.sh
+# shellcheck source=../guest/linux.sh
+. guest/linux.sh
+
+tracing=/sys/kernel/tracing
+ko=/lib/modules/kvm-i8254.ko
+cmdline="$guest_cmdline $guest_counts nolapic noapic"
+
+# QEMUs: the current one is $vm, its process $pid. Each has a QMP monitor, whose output is a log.
+
+# begin NAME PROGRAM [ARG]...
+begin() {
+	vm=$1
+	shift
+	rm -f /tmp/$vm.*
+	mkfifo /tmp/$vm.in /tmp/$vm.out
+	"$@" $guest_machine -name $vm,debug-threads=on -qmp pipe:/tmp/$vm 2>/tmp/$vm.err &
+	pid=$!
+	: >/tmp/$vm.log
+	cat /tmp/$vm.out >>/tmp/$vm.log &
+	qmp qmp_capabilities
+}
+
+# Run a monitor command, and wait for it: qmp NAME [ARGUMENTS]
+qmp() {
+	answers=$(grep -c '^{"return"\|^{"error"' /tmp/$vm.log)
+	# QEMU may still have to open its end, and a child's end interrupts the wait for that.
+	until echo "{\"execute\": \"$1\"${2:+, \"arguments\": {$2\}}}" >/tmp/$vm.in; do :; done
+	tries=0
+	until [ "$(grep -c '^{"return"\|^{"error"' /tmp/$vm.log)" -gt $answers ]; do
+		tries=$((tries + 1))
+		[ $tries -lt 2000 ] && kill -0 $pid || { cat /tmp/$vm.err; return 1; }
+		ms 10
+	done
+	grep '^{"return"\|^{"error"' /tmp/$vm.log | tail -n 1 >/tmp/answer
+	! grep '"error"' /tmp/answer
+}
+
+# The monitor's text commands; those that fail say so.
+hmp() {
+	qmp human-monitor-command "\"command-line\": \"$1\"" || return
+	grep -q '"return": ""' /tmp/answer || { cat /tmp/answer; return 1; }
+}
+
+finish() {
+	kill -9 $pid
+	tries=0
+	while [ -e /proc/$pid/exe ]; do
+		tries=$((tries + 1))
+		[ $tries -lt 500 ] || { cat /proc/$pid/task/*/stack; return 1; }
+		ms 10
+	done
+}
+
+# The time when a QEMU last saved or loaded the PIT's state, in us: that is when time ends and
+# begins for the PIT. QEMU's own events are off by some ms. accessed PID
+accessed() {
+	awk -v pid="$1" '/sys_ioctl/ && match($0, /-[0-9]+ +\[/) && substr($0, RSTART + 1) + 0 == pid {
+		match($0, /[0-9]+\.[0-9]+:/)
+		at = substr($0, RSTART) * 1000000
+	} END { printf "%.0f", at }' $tracing/trace
+}
+
+ticks() { cat /sys/kernel/debug/kvm/$pid-*/pit/"$1"; }
+
+# The vCPU gets what a busy loop leaves over, which is next to nothing, and the rest of QEMU its
+# share.
+vcpu() {
+	for thread in /proc/$pid/task/*; do
+		! grep -q KVM $thread/comm || chrt "$@" -p 0 ${thread##*/}
+	done
+}
+
+starve() {
+	lost=$(ticks lost)
+	vcpu -i
+	sh -c 'while :; do :; done' &
+	hog=$!
+	renice -n 20 -p $hog
+	ms 500
+}
+
+# It is stopped, or gone: what was given up is known, and what is owed was counted as lost.
+starved() {
+	lost=$(($(ticks lost) - lost))
+	kill $hog
+	vcpu -o
+}
+
+halt() {
+	starve
+	qmp stop && starved || return
+	from=$(accessed $pid)
+}
+
+# While it is stopped, nothing is counted.
+go_on() {
+	base=$(ticks lost)
+	qmp cont && to=$(accessed $pid)
+}
+
+stop_for_10_s() {
+	halt && ms 10000 && go_on
+}
+
+save_and_load() {
+	halt && hmp "savevm s" && go_on && ms 1000 && qmp stop && hmp "loadvm s" && go_on
+}
+
+# receive NAME PROGRAM [ARG]...: the current VM goes on in another QEMU.
+receive() {
+	source=$vm source_pid=$pid
+	begin "$@" -incoming unix:/tmp/migration
+}
+
+# Send the VM, to the QEMU that receive began.
+send() {
+	qmp migrate '"uri": "unix:/tmp/migration"' || return
+	for thread in /proc/$pid/task/*; do
+		! grep -q live_migration $thread/comm || migration=${thread##*/}
+	done
+	tries=0
+	until qmp query-migrate && grep '"status": "\(completed\|failed\)"' /tmp/answer; do
+		tries=$((tries + 1))
+		[ $tries -lt 2000 ] || { cat /tmp/answer; return 1; }
+		ms 20
+	done
+	grep -q '"status": "completed"' /tmp/answer
+}
+
+# It is there. What is owed was loaded there, and counted as lost when it was stopped until its
+# start.
+arrive() {
+	from=$(accessed $migration)
+	base=owed
+	finish || return
+	vm=$target pid=$target_pid
+	tries=0
+	until grep -q '"RESUME"' /tmp/$vm.log; do
+		tries=$((tries + 1))
+		[ $tries -lt 500 ] || { cat /tmp/$vm.err; return 1; }
+		ms 10
+	done
+	to=$(accessed $pid)
+}
+
+# migrate NAME PROGRAM [ARG]...: move to another QEMU, live
+migrate() {
+	receive "$@"
+	target=$vm target_pid=$pid vm=$source pid=$source_pid
+	starve
+	send && starved && arrive
+}
+
+# The same with all the CPU time that it wants.
+migrate_at_ease() {
+	receive "$@"
+	target=$vm target_pid=$pid vm=$source pid=$source_pid lost=0
+	send && arrive
+}
+
+# keeps_clock KEPT TOLERANCE COMMAND...: while COMMAND runs, the guest loses what the policy gives
+# up, and nothing else: what is counted as lost, but for what was owed when it was saved. That is
+# all of it (KEPT all), or so many ticks. With "dropped", all of it is given up.
+keeps_clock() {
+	owed=$1 tolerance=$2 done=n
+	shift 2
+	losing try "$@" >/tmp/losing
+	cat /tmp/losing
+	[ $done = y ] || return
+	case $owed in
+	all)		[ $lost -gt 20 ] || { echo "no backlog"; return 1; }
+			owed=$lost ;;
+	dropped)	owed=0 base=$(ticks lost) ;;
+	esac
+	[ $base != owed ] || base=$owed
+	awk -v stopped=$((to - from)) -v ticks=$((lost - owed + $(ticks lost) - base)) \
+		-v owed=$owed -v tolerance=$tolerance '
+		$1 == "lost_s" {
+			given_up = ticks * 4773 * 88000 / 105 / 1e9
+			off = $2 - stopped / 1e6 - given_up
+			printf "# behind by %.3f s: stopped for %.3f s, given up %.3f s, %d owed ticks kept\n", \
+				$2, stopped / 1e6, given_up, owed
+			good = off <= tolerance && off >= -tolerance
+		}
+		END { exit !good }' /tmp/losing
+}
+
+# clock NAME [keeps_clock arguments]: a test, with its figures
+clock() {
+	check "$@"
+	grep '^#' /tmp/tap.out
+}
+
+try() { ! "$@" || done=y; }
+
+boot() { begin "$@" $guest_boot -append "$cmdline" && guest_up; }
+
+# says VM WORDS
+says() { grep -q -- "$2" /tmp/$1.err || { cat /tmp/$1.err; return 1; }; }
+
+# A QEMU that does not know the state does not load it. The source has sent all, and takes that
+# for a success: it is to be told to go on.
+refused_and_goes_on() {
+	receive "$@"
+	target=$vm target_pid=$pid vm=$source pid=$source_pid lost=0
+	send
+	tries=0
+	while [ -e /proc/$target_pid/exe ]; do
+		tries=$((tries + 1))
+		[ $tries -lt 500 ] || return
+		ms 10
+	done
+	says $target "load of migration failed" || return
+	from=$(accessed $migration)
+	go_on
+}
+
+# QEMU does not start: fails_to_start WORDS [ARG]...
+fails_to_start() {
+	words=$1
+	shift
+	! timeout 10 $qemu_patched -accel kvm -nodefaults -display none "$@" 2>/tmp/refused || return
+	cat /tmp/refused
+	grep -q -- "$words" /tmp/refused
+}
+
+guest_files
+mkdir -p /var/tmp
+truncate -s 1M /tmp/disk
+renice -n -20 -p $$ >/dev/null
+echo mono >$tracing/trace_clock
+# KVM_GET_PIT2 and KVM_SET_PIT2
+echo "cmd == 0x8070ae9f || cmd == 0x4070aea0" >$tracing/events/syscalls/sys_enter_ioctl/filter
+echo 1 >$tracing/events/syscalls/sys_enter_ioctl/enable
+tick=0.004
+
+plan $((4 + 4 * 4 + 7))
+
+needs="needs the module kvm-i8254\|need the module kvm-i8254"
+for word in lost_tick_policy=slew lost_tick_policy=merge slew-rate=50 backlog-limit=9; do
+	check "without the module, $word says what is missing" \
+		fails_to_start "$needs" -global kvm-pit.$word
+done
+insmod $ko
+
+for policy in delay slew merge discard; do
+	case $policy in
+	delay|slew)	kept=all ;;
+	# The only tick that is left is with the PIC.
+	merge|discard)	kept=0 ;;
+	esac
+	patched="$qemu_patched -machine pc -global kvm-pit.lost_tick_policy=$policy
+		-drive file=/tmp/disk,format=raw,if=none,snapshot=on"
+	check "$policy: a guest is up" boot $policy $patched
+	clock "$policy: stop and cont" keeps_clock $kept $tick stop_for_10_s
+	clock "$policy: savevm and loadvm" keeps_clock $kept $tick save_and_load
+	clock "$policy: live migration" keeps_clock $kept $tick migrate moved-$policy $patched
+	[ -z "$SHOW" ] || cat /tmp/tap.out
+	finish
+done
+
+# Debian's own QEMU, which has no tick state, has machine types of 7.1 and of 7.2.
+# The lab's is built without HPET and vmmouse.
+old="-machine pc-i440fx-7.1,hpet=off,vmport=off"
+check "a guest is up that is to move to an unpatched QEMU" boot old $qemu_patched $old
+clock "it loses what was owed" keeps_clock dropped 0.008 migrate unpatched qemu-system-x86_64 $old
+check "which is said" says old "lost ticks that are owed to the guest are not saved: tick-state=off"
+clock "it moves back" keeps_clock 0 0.008 migrate_at_ease back $qemu_patched $old
+check "which says that there is no tick state" says back "no tick state was saved"
+finish
+check "a guest is up with its tick state" boot on $qemu_patched -machine pc,hpet=off,vmport=off
+clock "an unpatched QEMU refuses it, and it goes on" \
+	keeps_clock 0 $tick refused_and_goes_on off qemu-system-x86_64 -machine pc,hpet=off,vmport=off
+finish
