@@ -13,6 +13,7 @@
 . guest/linux.sh
 
 tracing=/sys/kernel/tracing
+ioctls=$tracing/events/syscalls/sys_enter_ioctl
 ko=/lib/modules/kvm-i8254.ko
 cmdline="$guest_cmdline $guest_counts nolapic noapic"
 
@@ -62,10 +63,15 @@ finish() {
 	done
 }
 
-# The time when a QEMU last saved or loaded the PIT's state, in us: that is when time ends and
-# begins for the PIT. QEMU's own events are off by some ms. accessed PID
+# The times when a QEMU last saved and loaded the PIT's state, in us: that is when time ends and
+# begins for the PIT. QEMU's own events are off by some ms. PID, or -PID for all but that one.
+saved() { accessed 8070ae9f "$1"; }
+loaded() { accessed 4070aea0 "$1"; }
 accessed() {
-	awk -v pid="$1" '/sys_ioctl/ && match($0, /-[0-9]+ +\[/) && substr($0, RSTART + 1) + 0 == pid {
+	awk -v cmd="$1," -v pid="$2" 'index($0, cmd) && match($0, /-[0-9]+ +\[/) {
+		by = substr($0, RSTART + 1) + 0
+		if (pid > 0 ? by != pid : by == -pid)
+			next
 		match($0, /[0-9]+\.[0-9]+:/)
 		at = substr($0, RSTART) * 1000000
 	} END { printf "%.0f", at }' $tracing/trace
@@ -100,13 +106,13 @@ starved() {
 halt() {
 	starve
 	qmp stop && starved || return
-	from=$(accessed $pid)
+	from=$(saved $pid)
 }
 
 # While it is stopped, nothing is counted.
 go_on() {
 	base=$(ticks lost)
-	qmp cont && to=$(accessed $pid)
+	qmp cont && to=$(loaded $pid)
 }
 
 stop_for_10_s() {
@@ -126,9 +132,6 @@ receive() {
 # Send the VM, to the QEMU that receive began.
 send() {
 	qmp migrate '"uri": "unix:/tmp/migration"' || return
-	for thread in /proc/$pid/task/*; do
-		! grep -q live_migration $thread/comm || migration=${thread##*/}
-	done
 	tries=0
 	until qmp query-migrate && grep '"status": "\(completed\|failed\)"' /tmp/answer; do
 		tries=$((tries + 1))
@@ -141,7 +144,7 @@ send() {
 # It is there. What is owed was loaded there, and counted as lost when it was stopped until its
 # start.
 arrive() {
-	from=$(accessed $migration)
+	from=$(saved -$target_pid)
 	base=owed
 	finish || return
 	vm=$target pid=$target_pid
@@ -151,7 +154,7 @@ arrive() {
 		[ $tries -lt 500 ] || { cat /tmp/$vm.err; return 1; }
 		ms 10
 	done
-	to=$(accessed $pid)
+	to=$(loaded $pid)
 }
 
 # migrate NAME PROGRAM [ARG]...: move to another QEMU, live
@@ -209,8 +212,8 @@ boot() { begin "$@" $guest_boot -append "$cmdline" && guest_up; }
 # says VM WORDS
 says() { grep -q -- "$2" /tmp/$1.err || { cat /tmp/$1.err; return 1; }; }
 
-# A QEMU that does not know the state does not load it. The source has sent all, and takes that
-# for a success: it is to be told to go on.
+# A QEMU that does not know the state does not load it. Mostly the source has sent all by then, and
+# takes that for a success: it is to be told to go on.
 refused_and_goes_on() {
 	receive "$@"
 	target=$vm target_pid=$pid vm=$source pid=$source_pid lost=0
@@ -222,8 +225,9 @@ refused_and_goes_on() {
 		ms 10
 	done
 	says $target "load of migration failed" || return
-	from=$(accessed $migration)
+	from=$(saved -$target_pid)
 	go_on
+	to=$(loaded -$target_pid)
 }
 
 # QEMU does not start: fails_to_start WORDS [ARG]...
@@ -240,9 +244,9 @@ mkdir -p /var/tmp
 truncate -s 1M /tmp/disk
 renice -n -20 -p $$ >/dev/null
 echo mono >$tracing/trace_clock
-# KVM_GET_PIT2 and KVM_SET_PIT2
-echo "cmd == 0x8070ae9f || cmd == 0x4070aea0" >$tracing/events/syscalls/sys_enter_ioctl/filter
-echo 1 >$tracing/events/syscalls/sys_enter_ioctl/enable
+# KVM_GET_PIT2, an int to QEMU, and KVM_SET_PIT2
+echo "cmd == 0xffffffff8070ae9f || cmd == 0x4070aea0" >$ioctls/filter
+echo 1 >$ioctls/enable
 tick=0.004
 
 plan $((4 + 4 * 4 + 7))
