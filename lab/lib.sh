@@ -25,3 +25,16 @@ lock() {
 	say "waiting for another run that holds ${1#"$TOP"/}"
 	flock "$lock_fd"
 }
+
+# How lab/run is to run a selftest, a word a line: selftest_options NAME SERIES. Which need two CPUs;
+# the others are exact on a deterministic one. The fuzzer knows the better when an access took place
+# the less time an instruction takes.
+selftest_options() {
+	local program=$BUILD/selftests/${2%%-*}/bin/$1
+	case $1 in
+	pit_race)	printf '%s\n' --cpus 2 --timeout 300 -- "$program" ;;
+	pit_fuzz)	printf '%s\n' --shift 0 --timeout 180 -- "$program" ;;
+	pit_apicv)	printf '%s\n' --no-load --file "$program" -- lab/tests/apicv.sh ;;
+	*)		printf '%s\n' --timeout 180 -- "$program" ;;
+	esac
+}
