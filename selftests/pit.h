@@ -31,6 +31,10 @@
 
 #define PIT_IRQ_VECTOR		0x20
 
+#ifndef APIC_LVT0
+#define APIC_LVT0		0x350
+#endif
+
 #define IOAPIC_GPA		0xfec00000ULL
 #define IOAPIC_PIT_PIN		2	/* as on a PC */
 #define IOAPIC_MASKED		BIT(16)
@@ -582,6 +586,22 @@ static inline void pit_order_program(struct kvm_vcpu *vcpu, int channel,
 	};
 
 	pit_order(vcpu, io, ARRAY_SIZE(io));
+}
+
+/* Everything that the guest can read, the counts latched or not. */
+static inline void pit_order_read_all(struct kvm_vcpu *vcpu)
+{
+	static const u16 ports[] = { 0x40, 0x41, 0x42, 0x43, PIT_SPEAKER };
+	static const u8 commands[] = { 0xce, 0x00, 0x40, 0x80, 0xee };
+	struct pit_io io[PIT_MAX_IO];
+	int i, nr = 0;
+
+	for (i = 0; i < ARRAY_SIZE(commands); i++)
+		io[nr++] = (struct pit_io) { PIT_OUT, PIT_CONTROL, 1,
+					     .data = { commands[i] } };
+	for (i = 0; i < 2 * ARRAY_SIZE(ports); i++)
+		io[nr++] = (struct pit_io) { PIT_IN, ports[i / 2], 1 };
+	pit_order(vcpu, io, nr);
 }
 
 /* Linux's way to stop its ticks: a mode 0 without a count. */

@@ -19,10 +19,6 @@
 
 #include "pit.h"
 
-#ifndef APIC_LVT0
-#define APIC_LVT0	0x350
-#endif
-
 #define COUNT_100HZ	11932
 #define HOLD_MS		200
 #define HELD_TICKS	20

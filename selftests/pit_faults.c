@@ -1,0 +1,544 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Faults that in-kernel timers had in the past, a test each, named after it.
+ *
+ *  - CVE-2010-0309, CVE-2015-3214: port 0x43 was read as a fourth channel. IN,
+ *    INS, OUT and OUTS of 1, 2 and 4 bytes at 0x40..0x43 and 0x61: it reads as 0,
+ *    and nothing but the channels' state changes. pit_ports has what they read.
+ *  - CVE-2011-4622: a timer without an irqchip. Irqchip, PIT, state and policy
+ *    in every order: there is a PIT if there was an irqchip before it.
+ *  - CVE-2015-7513: a count of 0 in the state was a divisor. Every mode with a
+ *    count of 0, and every byte of the state with hostile values; then all is
+ *    read, and the PIT works. pit_state has random states.
+ *  - KVM's 9ed96e87c574: no limit to the timer's rate. With the shortest periods,
+ *    be they loaded or programmed in a loop, the host is live: it is late by 1 ms
+ *    at most, and takes no more than 10000 timer interrupts a second.
+ *  - KVM's 7dd0fdff145c: no NMIs through LVT0 without EOIs. Under every policy
+ *    their number in half a second is exact to one. pit_irq has two vCPUs.
+ *  - CVE-2025-71104 (of the APIC's timer): a catch-up storm after a pause. After
+ *    two hours in which nobody looked at it the PIT's state is there within 1 ms,
+ *    and the host is live, as above. So it is when a VM goes on with two hours of
+ *    ticks owed to it; and slew gives these out at its rate, exact to two a second.
+ *
+ * CVE-2014-3611 needs two CPUs: it is in pit_race.
+ *
+ * Each test is announced before it begins, for a host that does not survive it.
+ */
+#include <sys/prctl.h>
+
+#include "pit.h"
+
+#define COUNT_1KHZ	1193
+#define COUNT_100HZ	11932
+
+#define PAUSE_S		7200ULL
+
+#define LIVE_MS		50
+#define LATE_NS		NSEC_PER_MSEC
+#define INTERRUPTS_MAX	(10000 * LIVE_MS / 1000)
+
+static struct kvm_pit_state2 state_with(u8 mode, u32 count)
+{
+	struct kvm_pit_channel_state channel = {
+		.count = count,
+		.rw_mode = 3,
+		.read_state = 3,
+		.write_state = 3,
+		.mode = mode,
+		.gate = 1,
+	};
+
+	return (struct kvm_pit_state2) {
+		.channels = { channel, channel, channel },
+	};
+}
+
+static bool is_near(u64 value, u64 expected, u64 tolerance, const char *what)
+{
+	if (llabs((s64)(value - expected)) <= tolerance)
+		return true;
+	ksft_print_msg("%s: %lu, expected %lu\n", what, value, expected);
+	return false;
+}
+
+/*
+ * Is the host live?
+ */
+
+/* Of all CPUs. */
+static u64 timer_interrupts(void)
+{
+	FILE *f = fopen("/proc/interrupts", "r");
+	char line[4096], *at, *end;
+	u64 sum = 0, n;
+
+	TEST_ASSERT(f, "cannot open /proc/interrupts");
+	while (fgets(line, sizeof(line), f)) {
+		at = strstr(line, "LOC:");
+		if (!at)
+			continue;
+		for (at += 4; ; at = end, sum += n) {
+			n = strtoull(at, &end, 10);
+			if (end == at)
+				break;
+		}
+	}
+	fclose(f);
+	return sum;
+}
+
+/* With this vCPU running, or without any. */
+static bool host_is_live(struct kvm_vcpu *vcpu, const char *when)
+{
+	u64 interrupts = timer_interrupts();
+	u64 at, late = 0;
+	int i;
+
+	for (i = 0; i < LIVE_MS; i++) {
+		at = now_ns() + NSEC_PER_MSEC;
+		if (vcpu)
+			pit_run_for(vcpu, NSEC_PER_MSEC);
+		else
+			sleep_until_ns(at);
+		late = max(late, now_ns() - at);
+	}
+	interrupts = timer_interrupts() - interrupts;
+	if (late <= LATE_NS && interrupts <= INTERRUPTS_MAX)
+		return true;
+	ksft_print_msg("%s: the host was late by %lu us, and took %lu interrupts in %d ms\n",
+		       when, late / 1000, interrupts, LIVE_MS);
+	return false;
+}
+
+/*
+ * CVE-2010-0309, CVE-2015-3214
+ */
+
+static bool access_port(struct kvm_vcpu *vcpu, enum pit_op op, u16 port, int size)
+{
+	/* To port 0x43 that is a read-back command, which latches nothing. */
+	struct pit_io io = { op, port, size, 1, .data = { 0xfe, 0xfe, 0xfe, 0xfe } };
+	int control = PIT_CONTROL - port;
+
+	pit_order(vcpu, &io, 1);
+	if (op == PIT_OUT || op == PIT_OUTS || control < 0 || control >= size)
+		return true;
+	if (!io.data[control])
+		return true;
+	ksft_print_msg("port 0x43 reads as %#x in an access of %d bytes to %#x\n",
+		       io.data[control], size, port);
+	return false;
+}
+
+static void test_fourth_channel(const char *name)
+{
+	static const u16 ports[] = { 0x40, 0x41, 0x42, 0x43, PIT_SPEAKER };
+	struct kvm_vcpu *vcpu;
+	struct kvm_vm *vm;
+	bool ok = true;
+	int op, size, i;
+
+	/* KVM's own leaves in the guest's register what was there. */
+	if (!pit_has_policies()) {
+		pit_skip("%s", name);
+		return;
+	}
+	vm = pit_vm_create_serving(&vcpu);
+	pit_order_program(vcpu, 0, 2, COUNT_1KHZ);
+	pit_run_for(vcpu, 20 * NSEC_PER_MSEC);
+	for (op = PIT_IN; op <= PIT_OUTS; op++)
+		for (size = 1; size <= 4; size *= 2)
+			for (i = 0; i < ARRAY_SIZE(ports); i++)
+				ok &= access_port(vcpu, op, ports[i], size);
+	pit_order_stop(vcpu);
+	pit_run_for(vcpu, NSEC_PER_MSEC);
+	ok &= pit_ticks_conserved(vm);
+	ok = ok && pit_end(vcpu);
+	ksft_test_result(ok, "%s\n", name);
+}
+
+/*
+ * CVE-2011-4622
+ */
+
+enum step {
+	STEP_IRQCHIP,
+	STEP_PIT,
+	STEP_STATE,
+	STEP_REINJECT,
+	NR_STEPS,
+};
+
+static const char step_letters[] = "IPSR";
+
+enum irqchip {
+	IRQCHIP_NONE,
+	IRQCHIP_SPLIT,
+	IRQCHIP_FULL,
+};
+
+static bool do_step(struct kvm_vm *vm, enum step step, enum irqchip irqchip)
+{
+	struct kvm_reinject_control control = { .pit_reinject = 1 };
+	struct kvm_pit_config config = { .flags = KVM_PIT_SPEAKER_DUMMY };
+	struct kvm_pit_state2 state = state_with(2, COUNT_1KHZ);
+
+	switch (step) {
+	case STEP_IRQCHIP:
+		if (irqchip == IRQCHIP_FULL)
+			vm_create_irqchip(vm);
+		else if (irqchip == IRQCHIP_SPLIT)
+			vm_enable_cap(vm, KVM_CAP_SPLIT_IRQCHIP, 24);
+		return true;
+	case STEP_PIT:
+		return !__vm_ioctl(vm, KVM_CREATE_PIT2, &config);
+	case STEP_STATE:
+		return !__vm_ioctl(vm, KVM_SET_PIT2, &state);
+	default:
+		return !__vm_ioctl(vm, KVM_REINJECT_CONTROL, &control);
+	}
+}
+
+/* Before 6.12 KVM creates a PIT for a split irqchip too. */
+static bool pit_may_be(enum irqchip irqchip)
+{
+	return irqchip == IRQCHIP_SPLIT && !pit_has_policies();
+}
+
+static bool test_order(const enum step *order, enum irqchip irqchip)
+{
+	struct kvm_vm *vm = vm_create_barebones();
+	bool has_irqchip = false, has_pit = false, done, ok = true;
+	int i;
+
+	for (i = 0; i < NR_STEPS && ok; i++) {
+		done = do_step(vm, order[i], irqchip);
+		if (order[i] == STEP_IRQCHIP)
+			has_irqchip = irqchip == IRQCHIP_FULL;
+		else if (order[i] != STEP_PIT)
+			ok = done == has_pit;
+		else if (pit_may_be(irqchip))
+			has_pit = done;
+		else
+			ok = (has_pit = done) == has_irqchip;
+	}
+	if (!ok)
+		ksft_print_msg("order %c%c%c%c, irqchip %d: step %d %s\n",
+			       step_letters[order[0]], step_letters[order[1]],
+			       step_letters[order[2]], step_letters[order[3]], irqchip, i,
+			       done ? "works" : "does not work");
+	sleep_until_ns(now_ns() + 3 * NSEC_PER_MSEC);
+	pit_vm_free(vm);
+	return ok;
+}
+
+static bool is_permutation(const enum step *order)
+{
+	int i, seen = 0;
+
+	for (i = 0; i < NR_STEPS; i++)
+		seen |= 1 << order[i];
+	return seen == (1 << NR_STEPS) - 1;
+}
+
+static void test_no_irqchip(const char *name)
+{
+	enum step order[NR_STEPS];
+	bool ok = true;
+	int n, i, irqchip;
+
+	for (n = 0; n < 1 << 2 * NR_STEPS; n++) {
+		for (i = 0; i < NR_STEPS; i++)
+			order[i] = n >> 2 * i & 3;
+		for (irqchip = IRQCHIP_NONE; irqchip <= IRQCHIP_FULL; irqchip++)
+			if (is_permutation(order))
+				ok &= test_order(order, irqchip);
+	}
+	ksft_test_result(ok, "%s\n", name);
+}
+
+/*
+ * CVE-2015-7513
+ */
+
+static void load_and_read(struct kvm_vcpu *vcpu, struct kvm_pit_state2 *state)
+{
+	struct kvm_pit_state2 got;
+
+	vm_ioctl(vcpu->vm, KVM_SET_PIT2, state);
+	vm_ioctl(vcpu->vm, KVM_GET_PIT2, &got);
+	pit_order_read_all(vcpu);
+}
+
+static void load_hostile(struct kvm_vcpu *vcpu)
+{
+	static const u8 values[] = { 0x00, 0x01, 0x7f, 0x80, 0xff };
+	struct kvm_pit_state2 state;
+	int mode, i, v;
+
+	for (mode = 0; mode < 8; mode++) {
+		state = state_with(mode, 0);
+		load_and_read(vcpu, &state);
+	}
+	for (i = 0; i < sizeof(state); i++) {
+		for (v = 0; v < ARRAY_SIZE(values); v++) {
+			state = state_with(2 + i % 2, COUNT_1KHZ);
+			((u8 *)&state)[i] = values[v];
+			load_and_read(vcpu, &state);
+		}
+	}
+	memset(&state, 0xff, sizeof(state));
+	load_and_read(vcpu, &state);
+}
+
+static void test_count_0(const char *name)
+{
+	struct kvm_pit_state2 state = { };
+	struct kvm_vcpu *vcpu;
+	struct kvm_vm *vm = pit_vm_create_serving(&vcpu);
+	bool ok;
+
+	/* The guest shall read, not take ticks. */
+	pit_order_outb(vcpu, PIC_MASTER_DATA, 0xff);
+	load_hostile(vcpu);
+	vm_ioctl(vm, KVM_SET_PIT2, &state);
+	pit_order_outb(vcpu, PIC_MASTER_DATA, 0xfe);
+	pit_order_program(vcpu, 0, 2, COUNT_100HZ);
+	pit_run_for(vcpu, NSEC_PER_MSEC);
+	ok = is_near(pit_ticks_in(vcpu, NSEC_PER_SEC), 100, 1, "ticks in a second");
+	ok &= pit_end(vcpu);
+	ksft_test_result(ok, "%s\n", name);
+}
+
+/*
+ * KVM's 9ed96e87c574
+ */
+
+#define SHORTEST_MAX	3
+
+static u64 guest_rounds;
+
+/* Not as one-shots: of these each costs the guest an access to a port. */
+static void guest_programs_shortest(void)
+{
+	int mode, count;
+
+	irq0_init();
+	pit_sti();
+	for (;;) {
+		for (mode = 2; mode <= 3; mode++)
+			for (count = 1; count <= SHORTEST_MAX; count++)
+				pit_program(0, mode, count);
+		WRITE_ONCE(guest_rounds, guest_rounds + 1);
+	}
+}
+
+static bool live_with_shortest_loaded(void)
+{
+	struct kvm_vm *vm = vm_create_barebones();
+	struct kvm_pit_state2 state;
+	char when[32];
+	bool ok = true;
+	int mode, count;
+
+	vm_create_irqchip(vm);
+	pit_create(vm);
+	for (mode = 2; mode <= 3; mode++) {
+		for (count = 1; count <= SHORTEST_MAX; count++) {
+			state = state_with(mode, count);
+			vm_ioctl(vm, KVM_SET_PIT2, &state);
+			snprintf(when, sizeof(when), "mode %d, count %d", mode, count);
+			ok &= host_is_live(NULL, when);
+		}
+	}
+	pit_vm_free(vm);
+	return ok;
+}
+
+static bool live_with_shortest_programmed(void)
+{
+	struct kvm_vcpu *vcpu;
+	struct kvm_vm *vm = pit_vm_create(&vcpu, guest_programs_shortest, pit_count_tick);
+	u64 *rounds = addr_gva2hva(vm, (vm_vaddr_t)&guest_rounds);
+	bool ok;
+
+	pit_run_for(vcpu, NSEC_PER_MSEC);
+	ok = host_is_live(vcpu, "shortest counts in a loop");
+	if (!*rounds)
+		ksft_print_msg("the guest got nowhere\n");
+	ok &= *rounds > 0;
+	pit_vm_free(vm);
+	return ok;
+}
+
+static void test_shortest_counts(const char *name)
+{
+	bool ok = live_with_shortest_loaded();
+
+	ok &= live_with_shortest_programmed();
+	ksft_test_result(ok, "%s\n", name);
+}
+
+/*
+ * KVM's 7dd0fdff145c
+ */
+
+static u64 guest_nmis;
+
+static void count_nmi(struct ex_regs *regs)
+{
+	guest_nmis++;
+}
+
+static void guest_takes_nmis(void)
+{
+	x2apic_enable();
+	x2apic_write_reg(APIC_LVT0, APIC_DM_NMI);
+	pic_init(0xfe);
+	pit_program(0, 2, COUNT_100HZ);
+	for (;;)
+		hlt();
+}
+
+/* Where there are no policies there are two, of other names. */
+static bool takes_nmis(int policy)
+{
+	struct kvm_vcpu *vcpu;
+	struct kvm_vm *vm = pit_vm_create(&vcpu, guest_takes_nmis, pit_count_tick);
+	u64 *nmis = addr_gva2hva(vm, (vm_vaddr_t)&guest_nmis);
+	char what[32];
+	u64 before;
+	bool ok;
+
+	vm_install_exception_handler(vm, NMI_VECTOR, count_nmi);
+	if (pit_has_policies())
+		pit_set_policy(vm, policy);
+	else
+		pit_set_reinject(vm, policy % 2);
+	pit_run_for(vcpu, 15 * NSEC_PER_MSEC);
+	before = *nmis;
+	pit_run_for(vcpu, NSEC_PER_SEC / 2);
+	snprintf(what, sizeof(what), "NMIs under policy %d", policy);
+	ok = is_near(*nmis - before, 50, 1, what);
+	pit_vm_free(vm);
+	return ok;
+}
+
+static void test_nmi_watchdog(const char *name)
+{
+	bool ok = true;
+	int policy;
+
+	for (policy = KVM_PIT_TICK_DELAY; policy <= KVM_PIT_TICK_MERGE; policy++)
+		ok &= takes_nmis(policy);
+	ksft_test_result(ok, "%s\n", name);
+}
+
+/*
+ * CVE-2025-71104
+ */
+
+/* In HPET legacy mode no tick is due, and the PIT needs no timer. */
+static void test_hours_unwatched(const char *name)
+{
+	struct kvm_pit_state2 state = state_with(2, COUNT_1KHZ);
+	struct kvm_vm *vm = vm_create_barebones();
+	u64 began, took;
+	bool ok;
+
+	vm_create_irqchip(vm);
+	pit_create(vm);
+	state.flags = KVM_PIT_FLAGS_HPET_LEGACY;
+	vm_ioctl(vm, KVM_SET_PIT2, &state);
+	sleep_until_ns(now_ns() + PAUSE_S * NSEC_PER_SEC);
+
+	began = now_ns();
+	vm_ioctl(vm, KVM_GET_PIT2, &state);
+	took = now_ns() - began;
+	ok = took <= LATE_NS;
+	if (!ok)
+		ksft_print_msg("KVM_GET_PIT2 took %lu us\n", took / 1000);
+	state.flags = 0;
+	vm_ioctl(vm, KVM_SET_PIT2, &state);
+	ok &= host_is_live(NULL, "after the pause");
+	pit_vm_free(vm);
+	ksft_test_result(ok, "%s\n", name);
+}
+
+/* At 18.2 Hz, as from another host: there the VM was not run for hours. */
+static struct kvm_vm *resume_after_hours(struct kvm_vcpu **vcpu, u64 policy)
+{
+	struct kvm_vm *vm = pit_vm_create_serving(vcpu);
+	struct kvm_pit_tick_state *ticks;
+	struct kvm_pit_state2 state;
+	int ret;
+
+	ret = __pit_set_policy(vm, policy, KVM_PIT_TICK_KEEP_STATE, 0, 0);
+	TEST_ASSERT(!ret, KVM_IOCTL_ERROR(KVM_ENABLE_CAP, ret));
+	pit_order_program(*vcpu, 0, 2, 0);
+	pit_run_for(*vcpu, NSEC_PER_SEC / 2);
+
+	vm_ioctl(vm, KVM_GET_PIT2, &state);
+	ticks = (struct kvm_pit_tick_state *)state.reserved;
+	ticks->backlog = PAUSE_S * NSEC_PER_SEC / pit_tick_ns(1, 0);
+	vm_ioctl(vm, KVM_SET_PIT2, &state);
+	return vm;
+}
+
+static void test_hours_owed(const char *name)
+{
+	struct kvm_vcpu *vcpu;
+	struct kvm_vm *vm;
+	bool ok;
+
+	if (!pit_has_policies()) {
+		pit_skip("%s", name);
+		return;
+	}
+	vm = resume_after_hours(&vcpu, KVM_PIT_TICK_DELAY);
+	ok = host_is_live(vcpu, "delay, after the pause");
+	pit_vm_free(vm);
+
+	/* At 100 % more than the nominal frequency. */
+	vm = resume_after_hours(&vcpu, KVM_PIT_TICK_SLEW);
+	ok &= host_is_live(vcpu, "slew, after the pause");
+	ok &= is_near(pit_ticks_in(vcpu, NSEC_PER_SEC), 2 * 18, 2, "ticks in a second");
+	pit_vm_free(vm);
+	ksft_test_result(ok, "%s\n", name);
+}
+
+static const struct test {
+	const char *name;
+	void (*run)(const char *name);
+} tests[] = {
+	{ "CVE-2010-0309, CVE-2015-3214: port 0x43 is no fourth channel",
+	  test_fourth_channel },
+	{ "CVE-2011-4622: no PIT without an irqchip",
+	  test_no_irqchip },
+	{ "CVE-2015-7513: a loaded count of 0 divides nothing",
+	  test_count_0 },
+	{ "KVM 9ed96e87c574: the shortest counts leave the host live",
+	  test_shortest_counts },
+	{ "KVM 7dd0fdff145c: NMIs through LVT0 need no EOI",
+	  test_nmi_watchdog },
+	{ "CVE-2025-71104: hours in which nobody looked make no storm",
+	  test_hours_unwatched },
+	{ "CVE-2025-71104: hours of owed ticks make no storm",
+	  test_hours_owed },
+};
+
+int main(void)
+{
+	int i;
+
+	prctl(PR_SET_TIMERSLACK, 1);
+	setlinebuf(stdout);
+	ksft_print_header();
+	pit_require_debugfs();
+	ksft_set_plan(ARRAY_SIZE(tests));
+	for (i = 0; i < ARRAY_SIZE(tests); i++) {
+		ksft_print_msg("next: %s\n", tests[i].name);
+		tests[i].run(tests[i].name);
+	}
+	ksft_finished();
+}
