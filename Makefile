@@ -6,8 +6,8 @@ KDIR ?= /lib/modules/$(shell uname -r)/build
 DOCDIR ?= /usr/share/doc/kvm-i8254
 SBINDIR ?= /usr/sbin
 
-.PHONY: module headers run check check-debug check-qemu lint fuzz coverage compare timelines guests \
-	libvirt docs install uninstall clean distclean help
+.PHONY: module headers run check check-debug check-qemu lint fuzz faults coverage compare \
+	timelines guests libvirt docs install uninstall clean distclean help
 
 module: headers ## build kvm-i8254.ko for the running kernel, or for the one whose headers are in KDIR
 	@$(MAKE) -C $(KDIR) M=$(CURDIR) modules
@@ -31,6 +31,10 @@ lint: ## what tools say of the sources: checkpatch, sparse, clang, shellcheck an
 fuzz: ## random programs over the whole PIT, compared with a naive 8254 (SEED=, SECONDS=)
 	@lab/setup
 	@lab/fuzz $(if $(SEED),--seed $(SEED)) $(if $(SECONDS),--seconds $(SECONDS))
+
+faults: ## do the tests named after faults of the past see them? Documentation/faults-table.rst
+	@lab/setup
+	@lab/put-back
 
 check-debug: ## the lab's tests on debug kernels (KASAN, lockdep, kmemleak, KCSAN...), built here: an hour or more
 	@lab/setup

@@ -26,15 +26,17 @@ lock() {
 	flock "$lock_fd"
 }
 
-# How lab/run is to run a selftest, a word a line: selftest_options NAME SERIES. Which need two CPUs;
-# the others are exact on a deterministic one. The fuzzer knows the better when an access took place
-# the less time an instruction takes.
-selftest_options() {
-	local program=$BUILD/selftests/${2%%-*}/bin/$1
-	case $1 in
-	pit_race)	printf '%s\n' --cpus 2 --timeout 300 -- "$program" ;;
-	pit_fuzz)	printf '%s\n' --shift 0 --timeout 180 -- "$program" ;;
-	pit_apicv)	printf '%s\n' --no-load --file "$program" -- lab/tests/apicv.sh ;;
-	*)		printf '%s\n' --timeout 180 -- "$program" ;;
+# How lab/run has a selftest: selftest_run SERIES NAME sets selftest_options, which are for lab/run,
+# and selftest_command, which is the script with its arguments. One of them needs two CPUs, the
+# others are exact on a deterministic one. The fuzzer knows the better when an access took place the
+# less time an instruction takes.
+selftest_run() {
+	local program=$BUILD/selftests/${1%%-*}/bin/$2
+	selftest_options=(--timeout 180) selftest_command=("$program")
+	case $2 in
+	pit_race)	selftest_options=(--cpus 2 --timeout 300) ;;
+	pit_fuzz)	selftest_options+=(--shift 0) ;;
+	pit_apicv)	selftest_options=(--no-load --file "$program")
+			selftest_command=("$TOP/lab/tests/apicv.sh") ;;
 	esac
 }

@@ -177,6 +177,12 @@ enum irqchip {
 	IRQCHIP_FULL,
 };
 
+static const char * const irqchip_names[] = {
+	[IRQCHIP_NONE] = "no",
+	[IRQCHIP_SPLIT] = "split",
+	[IRQCHIP_FULL] = "full",
+};
+
 static bool do_step(struct kvm_vm *vm, enum step step, enum irqchip irqchip)
 {
 	struct kvm_reinject_control control = { .pit_reinject = 1 };
@@ -223,10 +229,10 @@ static bool test_order(const enum step *order, enum irqchip irqchip)
 			ok = (has_pit = done) == has_irqchip;
 	}
 	if (!ok)
-		ksft_print_msg("order %c%c%c%c, irqchip %d: step %d %s\n",
+		ksft_print_msg("order %c%c%c%c, %s irqchip: step %d %s\n",
 			       step_letters[order[0]], step_letters[order[1]],
-			       step_letters[order[2]], step_letters[order[3]], irqchip, i,
-			       done ? "works" : "does not work");
+			       step_letters[order[2]], step_letters[order[3]],
+			       irqchip_names[irqchip], i, done ? "works" : "does not work");
 	sleep_until_ns(now_ns() + 3 * NSEC_PER_MSEC);
 	pit_vm_free(vm);
 	return ok;
