@@ -4,9 +4,11 @@
  *
  *  - CVE-2010-0309, CVE-2015-3214: port 0x43 was read as a fourth channel. IN,
  *    INS, OUT and OUTS of 1, 2 and 4 bytes at 0x40..0x43 and 0x61: it reads as 0,
- *    and nothing but the channels' state changes. pit_ports has what they read.
+ *    and what goes to no channel leaves the state as it was, but for what time
+ *    does to it. pit_ports has what the channels read.
  *  - CVE-2011-4622: a timer without an irqchip. Irqchip, PIT, state and policy
- *    in every order: there is a PIT if there was an irqchip before it.
+ *    in every order: there is a PIT if there was an irqchip before it. Without, or
+ *    with a split one, each ioctl fails with the error it has to, and the VM runs.
  *  - CVE-2015-7513: a count of 0 in the state was a divisor. Every mode with a
  *    count of 0, and every byte of the state with hostile values; then all is
  *    read, and the PIT works. pit_state has random states.
@@ -19,6 +21,8 @@
  *    two hours in which nobody looked at it the PIT's state is there within 1 ms,
  *    and the host is live, as above. So it is when a VM goes on with two hours of
  *    ticks owed to it; and slew gives these out at its rate, exact to two a second.
+ *    With a backlog limit a guest that was not run for an hour, at 100 Hz, is back
+ *    on its grid in time, with as many ticks more as the limit says, exact to two.
  *
  * CVE-2014-3611 needs two CPUs: it is in pit_race.
  *
@@ -130,6 +134,31 @@ static bool access_port(struct kvm_vcpu *vcpu, enum pit_op op, u16 port, int siz
 	return false;
 }
 
+/* Reads of port 0x61 and accesses of port 0x43 are for no channel. */
+static bool access_keeps_state(struct kvm_vcpu *vcpu, enum pit_op op, u16 port, int size)
+{
+	struct kvm_pit_state2 before, after;
+	bool ok;
+	int n;
+
+	vm_ioctl(vcpu->vm, KVM_GET_PIT2, &before);
+	ok = access_port(vcpu, op, port, size);
+	if (port < PIT_CONTROL || (port == PIT_SPEAKER && (op == PIT_OUT || op == PIT_OUTS)))
+		return ok;
+	vm_ioctl(vcpu->vm, KVM_GET_PIT2, &after);
+	for (n = 0; n < 3; n++)
+		if (memcmp(&before.channels[n], &after.channels[n],
+			   offsetof(struct kvm_pit_channel_state, count_load_time)))
+			break;
+	if (n == 3 && before.flags == after.flags)
+		return ok;
+	if (n < 3)
+		ksft_print_msg("an access of %d bytes to %#x changes channel %d\n", size, port, n);
+	else
+		ksft_print_msg("an access of %d bytes to %#x changes the flags\n", size, port);
+	return false;
+}
+
 static void test_fourth_channel(const char *name)
 {
 	static const u16 ports[] = { 0x40, 0x41, 0x42, 0x43, PIT_SPEAKER };
@@ -149,7 +178,7 @@ static void test_fourth_channel(const char *name)
 	for (op = PIT_IN; op <= PIT_OUTS; op++)
 		for (size = 1; size <= 4; size *= 2)
 			for (i = 0; i < ARRAY_SIZE(ports); i++)
-				ok &= access_port(vcpu, op, ports[i], size);
+				ok &= access_keeps_state(vcpu, op, ports[i], size);
 	pit_order_stop(vcpu);
 	pit_run_for(vcpu, NSEC_PER_MSEC);
 	ok &= pit_ticks_conserved(vm);
@@ -247,11 +276,80 @@ static bool is_permutation(const enum step *order)
 	return seen == (1 << NR_STEPS) - 1;
 }
 
+#define RESET_PAGE	0xfffff000ULL
+#define RESET_OFFSET	0xff0
+#define GUEST_PORT	0x80
+
+/* As after a reset, in real mode. Its guest says so with an access to a port. */
+static bool vm_runs(struct kvm_vm *vm)
+{
+	static const u8 code[] = { 0xe6, GUEST_PORT, 0xeb, 0xfc }; /* 1: out; jmp 1b */
+	struct kvm_vcpu *vcpu;
+	int i;
+
+	vm_userspace_mem_region_add(vm, VM_MEM_SRC_ANONYMOUS, RESET_PAGE, 0, 1, 0);
+	memcpy(addr_gpa2hva(vm, RESET_PAGE) + RESET_OFFSET, code, sizeof(code));
+	vcpu = __vm_vcpu_add(vm, 0);
+	for (i = 0; i < 3; i++) {
+		vcpu_run(vcpu);
+		if (vcpu->run->exit_reason == KVM_EXIT_IO && vcpu->run->io.port == GUEST_PORT)
+			continue;
+		ksft_print_msg("the guest stopped for reason %u\n", vcpu->run->exit_reason);
+		return false;
+	}
+	return true;
+}
+
+static bool call_fails(struct kvm_vm *vm, unsigned long cmd, void *arg, const char *name,
+		       int expected)
+{
+	int ret, error;
+
+	errno = 0;
+	ret = ioctl(vm->fd, cmd, arg);
+	error = errno;
+	if (ret == -1 && error == expected)
+		return true;
+	ksft_print_msg("%s: %d (%s), expected %s\n", name, ret, strerror(error),
+		       strerror(expected));
+	return false;
+}
+
+#define CALL_FAILS(vm, cmd, arg, expected) call_fails(vm, cmd, arg, #cmd, expected)
+
+static bool all_calls_fail(enum irqchip irqchip)
+{
+	struct kvm_reinject_control control = { .pit_reinject = 1 };
+	struct kvm_pit_state2 state2 = state_with(2, COUNT_1KHZ);
+	struct kvm_vm *vm = vm_create_barebones();
+	struct kvm_pit_config config = { };
+	struct kvm_pit_state state = { };
+	bool ok = true;
+
+	do_step(vm, STEP_IRQCHIP, irqchip);
+	ok &= CALL_FAILS(vm, KVM_CREATE_PIT, NULL, ENOENT);
+	ok &= CALL_FAILS(vm, KVM_CREATE_PIT2, &config, ENOENT);
+	ok &= CALL_FAILS(vm, KVM_SET_PIT, &state, ENXIO);
+	ok &= CALL_FAILS(vm, KVM_SET_PIT2, &state2, ENXIO);
+	ok &= CALL_FAILS(vm, KVM_GET_PIT, &state, ENXIO);
+	ok &= CALL_FAILS(vm, KVM_GET_PIT2, &state2, ENXIO);
+	ok &= CALL_FAILS(vm, KVM_REINJECT_CONTROL, &control, ENXIO);
+	ok &= vm_runs(vm);
+	if (!ok)
+		ksft_print_msg("with %s irqchip\n", irqchip_names[irqchip]);
+	pit_vm_free(vm);
+	return ok;
+}
+
 static void test_no_irqchip(const char *name)
 {
 	enum step order[NR_STEPS];
 	bool ok = true;
 	int n, i, irqchip;
+
+	for (irqchip = IRQCHIP_NONE; irqchip <= IRQCHIP_SPLIT; irqchip++)
+		if (!pit_may_be(irqchip))
+			ok &= all_calls_fail(irqchip);
 
 	for (n = 0; n < 1 << 2 * NR_STEPS; n++) {
 		for (i = 0; i < NR_STEPS; i++)
@@ -513,6 +611,64 @@ static void test_hours_owed(const char *name)
 	ksft_test_result(ok, "%s\n", name);
 }
 
+#define HOUR_NS		(3600 * NSEC_PER_SEC)
+#define LIMIT		20
+#define REPLAY_NS	(NSEC_PER_MSEC / 5)	/* in a row: a guest's handler */
+
+/* How long the ticks of a full backlog may take, and one that is due. */
+static u64 catch_up_ns(u32 rate)
+{
+	u64 each = rate ? pit_tick_ns(1, COUNT_100HZ) * 100 / rate : REPLAY_NS;
+
+	return LIMIT * each + pit_tick_ns(1, COUNT_100HZ);
+}
+
+static bool is_back_in_time(int policy, u32 rate, const char *name)
+{
+	struct kvm_vcpu *vcpu;
+	struct kvm_vm *vm = pit_vm_create_serving(&vcpu);
+	struct kvm_pit_state2 state;
+	u64 taken, began, took, expected;
+	bool ok;
+	int ret;
+
+	ret = __pit_set_policy(vm, policy, 0, rate, LIMIT);
+	TEST_ASSERT(!ret, KVM_IOCTL_ERROR(KVM_ENABLE_CAP, ret));
+	pit_order_program(vcpu, 0, 2, COUNT_100HZ);
+	pit_run_for(vcpu, 20 * NSEC_PER_MSEC);
+	taken = pit_ticks_taken(vm);
+	sleep_until_ns(now_ns() + HOUR_NS);
+
+	began = now_ns();
+	vm_ioctl(vm, KVM_GET_PIT2, &state);
+	pit_run_for(vcpu, NSEC_PER_MSEC);
+	took = now_ns() - began;
+	pit_run_for(vcpu, catch_up_ns(rate) - NSEC_PER_MSEC);
+	taken = pit_ticks_taken(vm) - taken;
+	expected = LIMIT + catch_up_ns(rate) / pit_tick_ns(1, COUNT_100HZ);
+
+	ok = is_near(took, NSEC_PER_MSEC, LATE_NS, "ns for the first ms");
+	ok &= is_near(taken, expected, 2, "ticks to catch up");
+	ok &= is_near(pit_counter(vm, "backlog"), 0, 1, "ticks owed after that");
+	ok &= is_near(pit_ticks_in(vcpu, NSEC_PER_SEC), 100, 1, "ticks in a second");
+	if (!ok)
+		ksft_print_msg("under %s\n", name);
+	return pit_end(vcpu) && ok;
+}
+
+static void test_hour_with_limit(const char *name)
+{
+	bool ok;
+
+	if (!pit_has_policies()) {
+		pit_skip("%s", name);
+		return;
+	}
+	ok = is_back_in_time(KVM_PIT_TICK_DELAY, 0, "delay");
+	ok &= is_back_in_time(KVM_PIT_TICK_SLEW, 100, "slew");
+	ksft_test_result(ok, "%s\n", name);
+}
+
 static const struct test {
 	const char *name;
 	void (*run)(const char *name);
@@ -531,6 +687,8 @@ static const struct test {
 	  test_hours_unwatched },
 	{ "CVE-2025-71104: hours of owed ticks make no storm",
 	  test_hours_owed },
+	{ "CVE-2025-71104: an hour that is not run is made up for to the limit",
+	  test_hour_with_limit },
 };
 
 int main(void)
