@@ -32,7 +32,7 @@ fuzz: ## random programs over the whole PIT, compared with a naive 8254 (SEED=, 
 	@lab/setup
 	@lab/fuzz $(if $(SEED),--seed $(SEED)) $(if $(SECONDS),--seconds $(SECONDS))
 
-faults: ## do the tests named after faults of the past see them? Documentation/faults-table.rst
+faults: ## put faults of the past back: do the tests of their names fail? Documentation/faults-table.rst
 	@lab/setup
 	@lab/put-back
 
