@@ -24,10 +24,17 @@
  *    With a backlog limit a guest that was not run for an hour, at 100 Hz, is back
  *    on its grid in time, with as many ticks more as the limit says, exact to two.
  *
+ *  - Firecracker's #2777, KubeVirt's #9613: ticks waited for a thread of the PIT's
+ *    own, outside of the VM's cgroup and at another priority. A VM with a PIT has
+ *    no thread more than one without; and on a CPU that its vCPU has for itself, at
+ *    a real-time priority, the number of ticks in half a second is exact to one,
+ *    with a guest that is busy and with one in HLT.
+ *
  * CVE-2014-3611 needs two CPUs: it is in pit_race.
  *
  * Each test is announced before it begins, for a host that does not survive it.
  */
+#include <sched.h>
 #include <sys/prctl.h>
 
 #include "pit.h"
@@ -669,6 +676,85 @@ static void test_hour_with_limit(const char *name)
 	ksft_test_result(ok, "%s\n", name);
 }
 
+/*
+ * Firecracker's #2777, KubeVirt's #9613
+ */
+
+static bool guest_spins;
+
+static void guest_counts_ticks(void)
+{
+	irq0_init();
+	pit_sti();
+	pit_program(0, 2, COUNT_100HZ);
+	for (;;)
+		if (!guest_spins)
+			hlt();
+}
+
+/* Those of the kernel too. */
+static u64 threads(void)
+{
+	FILE *f = fopen("/proc/loadavg", "r");
+	unsigned long running, all;
+
+	TEST_ASSERT(f, "cannot open /proc/loadavg");
+	TEST_ASSERT(fscanf(f, "%*s %*s %*s %lu/%lu", &running, &all) == 2,
+		    "/proc/loadavg is not as expected");
+	fclose(f);
+	return all;
+}
+
+/* Of a PIT that was created just now: a thread of it is there at once. */
+static bool has_no_thread(void)
+{
+	struct kvm_vm *vm = vm_create_barebones();
+	u64 without, with;
+
+	vm_create_irqchip(vm);
+	without = threads();
+	pit_create(vm);
+	with = threads();
+	pit_vm_free(vm);
+	return is_near(with, without, 0, "threads with a PIT");
+}
+
+static void set_scheduler(int scheduler, int priority)
+{
+	struct sched_param param = { .sched_priority = priority };
+	int ret = sched_setscheduler(0, scheduler, &param);
+
+	TEST_ASSERT(!ret, "sched_setscheduler(): %s", strerror(errno));
+}
+
+/* For less than a second: then the kernel lets others run. */
+static bool ticks_beside_nobody(bool spins)
+{
+	struct kvm_vcpu *vcpu;
+	struct kvm_vm *vm;
+	u64 ticks;
+
+	guest_spins = spins;
+	vm = pit_vm_create(&vcpu, guest_counts_ticks, pit_count_tick);
+	sync_global_to_guest(vm, guest_spins);
+	pit_run_for(vcpu, 15 * NSEC_PER_MSEC);
+
+	set_scheduler(SCHED_FIFO, 1);
+	ticks = pit_ticks_in(vcpu, NSEC_PER_SEC / 2);
+	set_scheduler(SCHED_OTHER, 0);
+	pit_vm_free(vm);
+	return is_near(ticks, 50, 1, spins ? "ticks of a busy guest" : "ticks of a guest in HLT");
+}
+
+static void test_no_thread(const char *name)
+{
+	bool ok = has_no_thread();
+
+	ok &= ticks_beside_nobody(true);
+	ok &= ticks_beside_nobody(false);
+	ksft_test_result(ok, "%s\n", name);
+}
+
 static const struct test {
 	const char *name;
 	void (*run)(const char *name);
@@ -689,6 +775,8 @@ static const struct test {
 	  test_hours_owed },
 	{ "CVE-2025-71104: an hour that is not run is made up for to the limit",
 	  test_hour_with_limit },
+	{ "Firecracker #2777, KubeVirt #9613: ticks wait for no thread",
+	  test_no_thread },
 };
 
 int main(void)
