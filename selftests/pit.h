@@ -638,6 +638,104 @@ static inline u64 pit_ticks_in(struct kvm_vcpu *vcpu, u64 ns)
 }
 
 /*
+ * The counters and settings in debugfs, one value a file
+ */
+
+static inline void pit_require_debugfs(void)
+{
+	if (!pit_has_policies())
+		return;
+	__TEST_REQUIRE(!access("/sys/kernel/debug/kvm", X_OK),
+		       "debugfs is not mounted");
+}
+
+static inline void pit_file(struct kvm_vm *vm, const char *name, char *path,
+			    size_t size)
+{
+	snprintf(path, size, "/sys/kernel/debug/kvm/%d-%d/pit/%s", getpid(),
+		 vm->fd, name);
+}
+
+/* The text without the newline. */
+static inline char *pit_setting(struct kvm_vm *vm, const char *name, char *buf,
+				size_t size)
+{
+	char path[128];
+	FILE *f;
+
+	pit_file(vm, name, path, sizeof(path));
+	f = fopen(path, "r");
+	TEST_ASSERT(f, "cannot open %s", path);
+	TEST_ASSERT(fgets(buf, size, f), "cannot read %s", path);
+	buf[strcspn(buf, "\n")] = 0;
+	fclose(f);
+	return buf;
+}
+
+static inline u64 pit_counter(struct kvm_vm *vm, const char *name)
+{
+	char buf[64];
+
+	return strtoull(pit_setting(vm, name, buf, sizeof(buf)), NULL, 0);
+}
+
+static inline bool __pit_ticks_conserved(struct kvm_vm *vm, bool report)
+{
+	u64 due, delivered, replayed, lost, backlog;
+
+	if (!pit_has_policies())
+		return true;
+
+	due = pit_counter(vm, "due");
+	delivered = pit_counter(vm, "delivered");
+	replayed = pit_counter(vm, "replayed");
+	lost = pit_counter(vm, "lost");
+	backlog = pit_counter(vm, "backlog");
+	if (due == delivered + replayed + lost + backlog)
+		return true;
+
+	if (report)
+		ksft_print_msg("due %lu != delivered %lu + replayed %lu + lost %lu + backlog %lu\n",
+			       due, delivered, replayed, lost, backlog);
+	return false;
+}
+
+/* No tick is unaccounted for. Holds for a VM at rest. */
+static inline bool pit_ticks_conserved(struct kvm_vm *vm)
+{
+	return __pit_ticks_conserved(vm, true);
+}
+
+static inline bool pit_has_debugfs(struct kvm_vm *vm)
+{
+	char path[128];
+
+	pit_file(vm, "due", path, sizeof(path));
+	return !access(path, F_OK);
+}
+
+/* For the one who has to find out where a tick has gone. */
+static inline void pit_print_state(struct kvm_vcpu *vcpu)
+{
+	static const char * const names[] = {
+		"policy", "period_ns", "due", "delivered", "replayed", "lost", "backlog",
+	};
+	struct kvm_irqchip irqchip = { .chip_id = KVM_IRQCHIP_PIC_MASTER };
+	struct kvm_pic_state *pic = &irqchip.chip.pic;
+	struct kvm_regs regs;
+	char value[64];
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(names) && pit_has_debugfs(vcpu->vm); i++)
+		ksft_print_msg("  %s: %s\n", names[i],
+			       pit_setting(vcpu->vm, names[i], value, sizeof(value)));
+	vm_ioctl(vcpu->vm, KVM_GET_IRQCHIP, &irqchip);
+	vcpu_regs_get(vcpu, &regs);
+	ksft_print_msg("  8259: IRR %#x, IMR %#x, ISR %#x; the guest: RIP %#llx, RFLAGS %#llx\n",
+		       pic->irr, pic->imr, pic->isr, regs.rip, regs.rflags);
+}
+
+/*
  * When a guest with pit_report_tick() takes its ticks, and when it should
  */
 
@@ -663,12 +761,18 @@ static inline s64 pit_tick_ns(u64 k, u16 count)
 	return pit_clocks_to_ns(k * (count ?: 0x10000));
 }
 
+/* No test is about a tick as late as that. */
+#define PIT_PATIENCE_S		10
+
 /* Run a guest with pit_report_tick() until it is in it, and return when that was. */
 static inline u64 pit_run_to_tick(struct kvm_vcpu *vcpu)
 {
-	int event = pit_run(vcpu, now_ns() + NSEC_PER_SEC);
+	int event = pit_run(vcpu, now_ns() + PIT_PATIENCE_S * NSEC_PER_SEC);
 
-	TEST_ASSERT(event == PIT_EVENT_TICK, "event %d, no tick", event);
+	if (event != PIT_EVENT_TICK)
+		pit_print_state(vcpu);
+	TEST_ASSERT(event == PIT_EVENT_TICK, "event %d, no tick in %d s", event,
+		    PIT_PATIENCE_S);
 	return now_ns();
 }
 
@@ -772,83 +876,6 @@ static inline bool pit_line_matches(const struct pit_line *line,
 	if (!ok)
 		pit_print_lines(line, expected);
 	return ok;
-}
-
-/*
- * The counters and settings in debugfs, one value a file
- */
-
-static inline void pit_require_debugfs(void)
-{
-	if (!pit_has_policies())
-		return;
-	__TEST_REQUIRE(!access("/sys/kernel/debug/kvm", X_OK),
-		       "debugfs is not mounted");
-}
-
-static inline void pit_file(struct kvm_vm *vm, const char *name, char *path,
-			    size_t size)
-{
-	snprintf(path, size, "/sys/kernel/debug/kvm/%d-%d/pit/%s", getpid(),
-		 vm->fd, name);
-}
-
-/* The text without the newline. */
-static inline char *pit_setting(struct kvm_vm *vm, const char *name, char *buf,
-				size_t size)
-{
-	char path[128];
-	FILE *f;
-
-	pit_file(vm, name, path, sizeof(path));
-	f = fopen(path, "r");
-	TEST_ASSERT(f, "cannot open %s", path);
-	TEST_ASSERT(fgets(buf, size, f), "cannot read %s", path);
-	buf[strcspn(buf, "\n")] = 0;
-	fclose(f);
-	return buf;
-}
-
-static inline u64 pit_counter(struct kvm_vm *vm, const char *name)
-{
-	char buf[64];
-
-	return strtoull(pit_setting(vm, name, buf, sizeof(buf)), NULL, 0);
-}
-
-static inline bool __pit_ticks_conserved(struct kvm_vm *vm, bool report)
-{
-	u64 due, delivered, replayed, lost, backlog;
-
-	if (!pit_has_policies())
-		return true;
-
-	due = pit_counter(vm, "due");
-	delivered = pit_counter(vm, "delivered");
-	replayed = pit_counter(vm, "replayed");
-	lost = pit_counter(vm, "lost");
-	backlog = pit_counter(vm, "backlog");
-	if (due == delivered + replayed + lost + backlog)
-		return true;
-
-	if (report)
-		ksft_print_msg("due %lu != delivered %lu + replayed %lu + lost %lu + backlog %lu\n",
-			       due, delivered, replayed, lost, backlog);
-	return false;
-}
-
-/* No tick is unaccounted for. Holds for a VM at rest. */
-static inline bool pit_ticks_conserved(struct kvm_vm *vm)
-{
-	return __pit_ticks_conserved(vm, true);
-}
-
-static inline bool pit_has_debugfs(struct kvm_vm *vm)
-{
-	char path[128];
-
-	pit_file(vm, "due", path, sizeof(path));
-	return !access(path, F_OK);
 }
 
 /*
