@@ -543,11 +543,14 @@ static inline void pit_run_for(struct kvm_vcpu *vcpu, u64 ns)
 		;
 }
 
+/* How long a guest may take that has ticks to take first: no test is about that. */
+#define PIT_PATIENCE_S		10
+
 /* Have the guest in pit_serve() do a list, which is updated. */
 static inline void pit_order(struct kvm_vcpu *vcpu, struct pit_io *io, int nr)
 {
 	struct pit_list *list = addr_gva2hva(vcpu->vm, (vm_vaddr_t)&pit_list);
-	u64 until = now_ns() + NSEC_PER_SEC;
+	u64 until = now_ns() + PIT_PATIENCE_S * NSEC_PER_SEC;
 
 	TEST_ASSERT(nr <= PIT_MAX_IO, "a list of %d accesses", nr);
 	memcpy(list->io, io, nr * sizeof(*io));
@@ -760,9 +763,6 @@ static inline s64 pit_tick_ns(u64 k, u16 count)
 {
 	return pit_clocks_to_ns(k * (count ?: 0x10000));
 }
-
-/* No test is about a tick as late as that. */
-#define PIT_PATIENCE_S		10
 
 /* Run a guest with pit_report_tick() until it is in it, and return when that was. */
 static inline u64 pit_run_to_tick(struct kvm_vcpu *vcpu)

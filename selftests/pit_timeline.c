@@ -27,7 +27,7 @@
 
 #define TOLERANCE_NS	(600 * 1000L)
 
-#define MAX_TICKS	1024
+#define MAX_TICKS	16384
 
 enum event {
 	EVENT_LOAD,	/* the count is about to be written */
