@@ -6,8 +6,8 @@ KDIR ?= /lib/modules/$(shell uname -r)/build
 DOCDIR ?= /usr/share/doc/kvm-i8254
 SBINDIR ?= /usr/sbin
 
-.PHONY: module headers run check check-debug check-qemu lint fuzz faults coverage compare \
-	timelines guests libvirt docs install uninstall clean distclean help
+.PHONY: module headers run check check-debug check-qemu lint selftests fuzz faults \
+	coverage compare timelines guests libvirt docs install uninstall clean distclean help
 
 module: headers ## build kvm-i8254.ko for the running kernel, or for the one whose headers are in KDIR
 	@$(MAKE) -C $(KDIR) M=$(CURDIR) modules
@@ -28,6 +28,9 @@ lint: ## what tools say of the sources: checkpatch, sparse, clang, shellcheck an
 	@lab/setup
 	@lab/lint
 
+selftests: ## build the selftests on the library of a kernel tree: KERNEL_TREE=/path/to/linux OUTPUT=dir
+	@$(MAKE) -C selftests
+
 fuzz: ## random programs over the whole PIT, compared with a naive 8254 (SEED=, SECONDS=)
 	@lab/setup
 	@lab/fuzz $(if $(SEED),--seed $(SEED)) $(if $(SECONDS),--seconds $(SECONDS))
@@ -40,9 +43,9 @@ check-debug: ## the lab's tests on debug kernels (KASAN, lockdep, kmemleak, KCSA
 	@lab/setup
 	@lab/check-debug
 
-check-qemu: ## of check, the tests of QEMU and its guests: clocks through stops, snapshots and migration
+check-qemu: ## clocks of guests in QEMU, patched or not, through stops, snapshots and migration
 	@lab/setup
-	@lab/check --qemu
+	@lab/check-qemu
 
 coverage: ## which lines and branches of the pure files the KUnit tests reach
 	@lab/setup
