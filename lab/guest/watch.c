@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * watch FILE OFFSET CLOCKS N: look at the 32-bit word in FILE, a guest's memory, where the guest counts
- * ticks of so many clocks, until it has just changed for N times. Print CLOCK_MONOTONIC in us and the
- * word, for that one of these times by which the guest has counted furthest: it may be a tick or two
- * behind at first, since it did not get to run while this program was started. Fails when the word does
- * not change for two seconds.
+ * watch FILE OFFSET CLOCKS N: look at the 32-bit word in FILE, a guest's memory, where the guest
+ * counts ticks of so many clocks, until it has just changed for N times. Print CLOCK_MONOTONIC in
+ * us and the word, for that one of these times by which the guest has counted furthest: it may be
+ * a tick or two behind at first, since it did not get to run while this program was started.
+ * Fails when the word does not change for two seconds.
  *
  * "Just": seen not to have changed yet not long before. A change that may be older, as this process
  * did not get to run, is not taken.

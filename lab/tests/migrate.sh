@@ -129,9 +129,9 @@ receive() {
 	begin "$@" -incoming unix:/tmp/migration
 }
 
-# Send the VM, to the QEMU that receive began.
+# send [URI]: send the VM, to the QEMU that receive began if not elsewhere.
 send() {
-	qmp migrate '"uri": "unix:/tmp/migration"' || return
+	qmp migrate "\"uri\": \"${1-unix:/tmp/migration}\"" || return
 	tries=0
 	until qmp query-migrate && grep '"status": "\(completed\|failed\)"' /tmp/answer; do
 		tries=$((tries + 1))
@@ -239,6 +239,41 @@ fails_to_start() {
 	grep -q -- "$words" /tmp/refused
 }
 
+# The VM's state goes to a file, with ticks that are owed.
+save_to_file() {
+	halt || return
+	echo "$lost owed"
+	[ "$lost" -gt 20 ] && send "exec:cat >/tmp/state"
+}
+
+# loads NAME WORDS TOLERANCE PROGRAM [ARG]...: a QEMU that says WORDS goes on from there, and the
+# guest's clock is as right as a fresh PIT has it, to within TOLERANCE seconds.
+loads() {
+	words=$2 tolerance=$3 new=$1
+	shift 3
+	begin "$new" "$@" -incoming "exec:cat /tmp/state" || return
+	tries=0
+	until qmp query-status && grep -q '"status": "paused"' /tmp/answer; do
+		tries=$((tries + 1))
+		[ $tries -lt 500 ] || { cat /tmp/answer /tmp/$vm.err; return 1; }
+		ms 10
+	done
+	qmp cont && says "$vm" "$words" || return
+	losing ms 500 >/tmp/losing
+	cat /tmp/losing
+	awk -v tolerance="$tolerance" '$1 == "lost_s" { good = $2 <= tolerance && $2 >= -tolerance }
+		END { exit !good }' /tmp/losing
+}
+
+unload() {
+	tries=0
+	until rmmod kvm-i8254; do
+		tries=$((tries + 1))
+		[ $tries -lt 50 ] || return
+		ms 100
+	done
+}
+
 guest_files
 mkdir -p /var/tmp
 truncate -s 1M /tmp/disk
@@ -249,7 +284,7 @@ echo "cmd == 0xffffffff8070ae9f || cmd == 0x4070aea0" >$ioctls/filter
 echo 1 >$ioctls/enable
 tick=0.004
 
-plan $((4 + 4 * 4 + 7))
+plan $((4 + 5 + 4 * 4 + 7 + 4))
 
 needs="needs the module kvm-i8254\|need the module kvm-i8254"
 for word in lost_tick_policy=slew lost_tick_policy=merge slew-rate=50 backlog-limit=9; do
@@ -257,6 +292,12 @@ for word in lost_tick_policy=slew lost_tick_policy=merge slew-rate=50 backlog-li
 		fails_to_start "$needs" -global kvm-pit.$word
 done
 insmod $ko
+for words in lost_tick_policy=slew,slew-rate=901 slew-rate=50 lost_tick_policy=discard,backlog-limit=9 \
+	lost_tick_policy=merge,backlog-limit=9 lost_tick_policy=merge,slew-rate=50; do
+	# shellcheck disable=SC2046 # two options, or one
+	check "with it, $words is refused" fails_to_start "KVM refuses .*: Invalid argument" \
+		$(echo ",$words" | sed 's/,/ -global kvm-pit./g')
+done
 
 for policy in delay slew merge discard; do
 	case $policy in
@@ -286,4 +327,14 @@ finish
 check "a guest is up with its tick state" boot on $qemu_patched -machine pc,hpet=off,vmport=off
 clock "an unpatched QEMU refuses it, and it goes on" \
 	keeps_clock 0 $tick refused_and_goes_on off qemu-system-x86_64 -machine pc,hpet=off,vmport=off
+check "its state goes to a file, with ticks that are owed" save_to_file
+finish
+check "a QEMU with a PIT of its own loads it, and says what is dropped" loads split \
+	"isa-pit: lost ticks that are owed to the guest are dropped" 0.1 \
+	$qemu_patched -machine pc,hpet=off,vmport=off,kernel-irqchip=split
+finish
+check "the module is unloaded" unload
+check "without it KVM's PIT loads it, and it is said what is dropped" loads stock \
+	"kvm-pit: [0-9]* lost ticks .* are dropped: to keep them needs the module" 0.1 \
+	$qemu_patched -machine pc,hpet=off,vmport=off
 finish
