@@ -84,6 +84,6 @@ losing() {
 	pair
 	awk -v lab=$((lab - lab0)) -v guest=$((guest - guest0)) -v stalled=$stalled_ms 'BEGIN {
 		guest = guest / 4000 * 4773 * 88000 / 105 / 1e9
-		printf "stalled_s %.3f\nlab_s %.3f\nguest_s %.3f\nlost_s %.3f\n",
+		printf "stalled_s %.3f\nlab_s %.3f\nguest_s %.3f\nlost_s %.4f\n",
 			stalled / 1000, lab / 1e6, guest, lab / 1e6 - guest }'
 }
