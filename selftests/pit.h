@@ -467,6 +467,12 @@ static inline void pit_set_reinject(struct kvm_vm *vm, bool reinject)
 	vm_ioctl(vm, KVM_REINJECT_CONTROL, &control);
 }
 
+/*
+ * How long to wait for what has to come: a guest may have ticks to take first, and a
+ * host may be busy, or emulated. No test is about times as long as that.
+ */
+#define PIT_PATIENCE_S		10
+
 static struct kvm_run *pit_running;
 
 static inline void pit_alarm(int sig)
@@ -542,9 +548,6 @@ static inline void pit_run_for(struct kvm_vcpu *vcpu, u64 ns)
 	while (pit_run(vcpu, until) != PIT_TIMEOUT)
 		;
 }
-
-/* How long a guest may take that has ticks to take first: no test is about that. */
-#define PIT_PATIENCE_S		10
 
 /* Have the guest in pit_serve() do a list, which is updated. */
 static inline void pit_order(struct kvm_vcpu *vcpu, struct pit_io *io, int nr)
@@ -886,7 +889,7 @@ static inline void pit_check_law(struct kvm_vm *vm)
 {
 	/* As it is before the first control word. */
 	struct kvm_pit_state2 stopped = { .channels[0].mode = 0xff };
-	u64 until = now_ns() + NSEC_PER_SEC;
+	u64 until = now_ns() + PIT_PATIENCE_S * NSEC_PER_SEC;
 
 	if (!pit_has_debugfs(vm))
 		return;
@@ -911,7 +914,7 @@ static inline void pit_vm_free(struct kvm_vm *vm)
  */
 static inline bool pit_run_to_rest(struct kvm_vcpu *vcpu)
 {
-	u64 until = now_ns() + NSEC_PER_SEC;
+	u64 until = now_ns() + PIT_PATIENCE_S * NSEC_PER_SEC;
 	int i, event;
 
 	for (i = 0; i < 4; ) {

@@ -583,7 +583,7 @@ static bool was_killed(int status)
 /* Some time in the stage, or behind it. */
 static bool kill_in(enum stage wanted, u32 *rng)
 {
-	u64 until = now_ns() + 5 * NSEC_PER_SEC;
+	u64 until = now_ns() + PIT_PATIENCE_S * NSEC_PER_SEC;
 	pid_t pid;
 	int status;
 
@@ -646,12 +646,12 @@ static bool keep_vm(bool own, const char *due_path, pid_t owner)
 		return true;
 	}
 	due = read_number(due_path);
-	for (until = now_ns() + NSEC_PER_SEC; now_ns() < until; ) {
+	for (until = now_ns() + PIT_PATIENCE_S * NSEC_PER_SEC; now_ns() < until; ) {
 		usleep(5000);
 		if (read_number(due_path) > due)
 			return true;
 	}
-	ksft_print_msg("no tick in a second after %lu\n", due);
+	ksft_print_msg("no tick in %d s after %lu\n", PIT_PATIENCE_S, due);
 	return false;
 }
 
@@ -724,7 +724,7 @@ static struct users count_users(void)
 /* The last ones may be on their way out. */
 static bool users_are_as(const struct users *before)
 {
-	u64 until = now_ns() + 2 * NSEC_PER_SEC;
+	u64 until = now_ns() + PIT_PATIENCE_S * NSEC_PER_SEC;
 	struct users users;
 
 	do {
