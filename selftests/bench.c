@@ -1,0 +1,614 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What a PIT costs, and how late its ticks are: the figures of `make bench`.
+ *
+ * Not a test: it judges nothing, and knows nothing of the PIT that it measures.
+ * Each measurement prints lines "KEY VALUE". It is meant for a host that counts
+ * instructions as ns, on CLOCK_MONOTONIC as in the TSC. The guests' TSC is the
+ * host's, from an offset; all times are taken by guests, with it.
+ *
+ * A tick is due k periods after the guest's last OUT to the counter, k periods
+ * being k * count * 88000/105 ns. So how late it is has the way of that OUT to
+ * the PIT in it, for every PIT alike.
+ */
+#include <dirent.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+
+#include "pit.h"
+
+#define PIT_HZ(hz)	((u16)(105000000.0 / 88 / (hz) + 0.5))
+
+#define MAX_SAMPLES	8192
+
+#define BENCH_DONE	0x01
+
+/*
+ * The guests. What they are told and what they find is in here.
+ */
+static struct bench {
+	u16 count;		/* the counter's, 0: it is stopped */
+	bool halt;		/* what the guest does between ticks */
+	u64 rounds;		/* the counter is programmed so often, */
+	u64 ticks;		/* each time for so many ticks */
+	u64 window;		/* or the guest does it for so long, in ns */
+
+	u64 load;		/* TSC of the last OUT to the counter */
+	u64 taken;		/* ticks since */
+	u64 loops;
+	u64 end;		/* TSC of the end */
+
+	u64 nr;
+	s64 samples[MAX_SAMPLES];
+} bench;
+
+/* For a_line_of_ticks(): how late the earliest were, of the first ones and the last. */
+#define EDGE_TICKS	500
+static s64 late_first, late_last;
+
+static inline u64 due_at(u64 k)
+{
+	return bench.load + pit_clocks_to_ns(k * bench.count);
+}
+
+static void program(void)
+{
+	pit_outb(PIT_CONTROL, 0x34);
+	pit_outb(PIT_CH0, bench.count & 0xff);
+	bench.taken = 0;
+	bench.load = rdtsc();
+	pit_outb(PIT_CH0, bench.count >> 8);
+}
+
+/*
+ * No tick of before comes later. Nor does the one that a control word makes where
+ * it takes OUT from low to high.
+ */
+static void quiet(void)
+{
+	u64 nr = bench.nr, until;
+
+	pit_stop();
+	pit_outb(PIT_CONTROL, 0x34);
+	pit_sti();
+	until = rdtsc() + 200000;
+	while (rdtsc() < until)
+		;
+	pit_cli();
+	bench.nr = nr;
+}
+
+/* The handlers of IRQ0 */
+
+static void sample_late(struct ex_regs *regs)
+{
+	u64 now = rdtsc();
+
+	bench.taken++;
+	if (bench.nr < MAX_SAMPLES)
+		bench.samples[bench.nr++] = now - due_at(bench.taken);
+	pic_eoi();
+}
+
+static void sample_time(struct ex_regs *regs)
+{
+	u64 now = rdtsc();
+
+	bench.taken++;
+	if (bench.nr < MAX_SAMPLES)
+		bench.samples[bench.nr++] = now - bench.load;
+	pic_eoi();
+}
+
+static void sample_edges(struct ex_regs *regs)
+{
+	s64 late = rdtsc() - due_at(++bench.taken);
+
+	if (bench.taken <= EDGE_TICKS)
+		late_first = min(late_first, late);
+	else if (bench.taken > bench.ticks - EDGE_TICKS)
+		late_last = min(late_last, late);
+	pic_eoi();
+}
+
+static void count_only(struct ex_regs *regs)
+{
+	bench.taken++;
+	pic_eoi();
+}
+
+/* With interrupts on for ticks only where it halts. */
+static void wait_for_ticks(u64 ticks)
+{
+	if (!bench.halt) {
+		pit_sti();
+		while (READ_ONCE(bench.taken) < ticks)
+			bench.loops++;
+		pit_cli();
+		return;
+	}
+	while (READ_ONCE(bench.taken) < ticks)
+		asm volatile("sti; hlt; cli" : : : "memory");
+}
+
+static void done(void)
+{
+	pit_stop();
+	for (;;)
+		pit_report(BENCH_DONE);
+}
+
+/* Each round begins elsewhere between two of the host's own ticks. */
+static void guest_rounds(void)
+{
+	u64 round, until, random = 1;
+
+	pic_init(0xfe);
+	for (round = 0; round < bench.rounds; round++) {
+		quiet();
+		random = random * 6364136223846793005ULL + 1442695040888963407ULL;
+		until = rdtsc() + (random >> 33) % 4000000;
+		while (rdtsc() < until)
+			;
+		program();
+		wait_for_ticks(bench.ticks);
+	}
+	done();
+}
+
+/* How often the guest gets around a loop in a time. */
+static void guest_loops(void)
+{
+	pic_init(0xfe);
+	if (bench.count) {
+		quiet();
+		program();
+	}
+	bench.end = rdtsc() + bench.window;
+	pit_sti();
+	while (rdtsc() < bench.end)
+		bench.loops++;
+	pit_cli();
+	bench.nr = bench.taken;
+	done();
+}
+
+/* Ticks until a time, and what is on its way then. */
+static void guest_counts(void)
+{
+	pic_init(0xfe);
+	quiet();
+	program();
+	while (rdtsc() < bench.load + bench.window)
+		asm volatile("sti; hlt; cli" : : : "memory");
+	bench.end = rdtsc();
+	quiet();
+	done();
+}
+
+static void guest_ticks(void)
+{
+	pic_init(0xfe);
+	quiet();
+	program();
+	wait_for_ticks(bench.ticks);
+	done();
+}
+
+/* The host stops it. */
+static void guest_forever(void)
+{
+	pic_init(0xfe);
+	program();
+	wait_for_ticks(~0ULL);
+}
+
+enum { PORT_READ, PORT_LATCH, PORT_RELOAD, PORT_NONE };
+
+static void guest_ports(void)
+{
+	u64 start;
+
+	pic_init(0xff);
+	program();
+	for (bench.nr = 0; bench.nr < bench.rounds; bench.nr++) {
+		start = rdtsc();
+		switch (bench.ticks) {
+		case PORT_READ:
+			pit_inb(PIT_CH0);
+			break;
+		case PORT_LATCH:
+			pit_outb(PIT_CONTROL, 0);
+			pit_inb(PIT_CH0);
+			pit_inb(PIT_CH0);
+			break;
+		case PORT_RELOAD:
+			pit_outb(PIT_CH0, bench.count & 0xff);
+			pit_outb(PIT_CH0, bench.count >> 8);
+			break;
+		}
+		bench.samples[bench.nr] = rdtsc() - start;
+	}
+	done();
+}
+
+/*
+ * The host's side
+ */
+
+static struct kvm_vm *create(struct kvm_vcpu **vcpu, void *guest_code, void *irq0,
+			     const struct bench *b)
+{
+	struct kvm_vm *vm = pit_vm_create(vcpu, guest_code, irq0);
+
+	*(struct bench *)addr_gva2hva(vm, (vm_vaddr_t)&bench) = *b;
+	return vm;
+}
+
+static struct bench *found(struct kvm_vm *vm)
+{
+	return addr_gva2hva(vm, (vm_vaddr_t)&bench);
+}
+
+static void run_to_end(struct kvm_vcpu *vcpu)
+{
+	vcpu_run(vcpu);
+	TEST_ASSERT(pit_event(vcpu) == BENCH_DONE, "the guest does something else");
+}
+
+/* Run that guest to its end. */
+static struct bench *run(struct kvm_vm **vm, void *guest_code, void *irq0,
+			 const struct bench *b)
+{
+	struct kvm_vcpu *vcpu;
+
+	*vm = create(&vcpu, guest_code, irq0, b);
+	run_to_end(vcpu);
+	return found(*vm);
+}
+
+static int by_value(const void *a, const void *b)
+{
+	s64 x = *(s64 *)a, y = *(s64 *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static s64 percentile(struct bench *b, unsigned int percent)
+{
+	return b->samples[(b->nr - 1) * percent / 100];
+}
+
+static void print_percentiles(struct bench *b, const char *key)
+{
+	qsort(b->samples, b->nr, sizeof(b->samples[0]), by_value);
+	printf("%s.min %ld\n", key, percentile(b, 0));
+	printf("%s.p50 %ld\n", key, percentile(b, 50));
+	printf("%s.p99 %ld\n", key, percentile(b, 99));
+	printf("%s.max %ld\n", key, percentile(b, 100));
+}
+
+/* latency: how late ticks are, idle and busy, in ns */
+static void measure_latency(const char *what, int hz, u64 rounds)
+{
+	struct bench b = {
+		.count = PIT_HZ(hz),
+		.halt = !strcmp(what, "idle"),
+		.rounds = rounds,
+		.ticks = 10,
+	};
+	struct kvm_vm *vm;
+	char key[64];
+
+	snprintf(key, sizeof(key), "latency.%s.%d", what, hz);
+	print_percentiles(run(&vm, guest_rounds, sample_late, &b), key);
+	kvm_vm_free(vm);
+}
+
+static u64 loops_in(int hz, u64 window, u64 *ticks)
+{
+	struct bench b = { .count = hz ? PIT_HZ(hz) : 0, .window = window };
+	struct kvm_vm *vm;
+	u64 loops;
+
+	loops = run(&vm, guest_loops, count_only, &b)->loops;
+	*ticks = found(vm)->nr;
+	kvm_vm_free(vm);
+	return loops;
+}
+
+/* cost: what a busy guest loses for a tick, in ns */
+static void measure_cost(u64 window)
+{
+	static const int rates[] = { 100, 1000, 5000 };
+	u64 ticks, without, loops;
+	int i;
+
+	without = loops_in(0, window, &ticks);
+	for (i = 0; i < ARRAY_SIZE(rates); i++) {
+		loops = loops_in(rates[i], window, &ticks);
+		printf("cost.busy.%d %.0f\n", rates[i],
+		       (double)window * (without - loops) / without / ticks);
+	}
+}
+
+static u64 vm_stat(struct kvm_vm *vm, const char *name)
+{
+	char path[128];
+	u64 value;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/sys/kernel/debug/kvm/%d-%d/%s", getpid(), vm->fd, name);
+	f = fopen(path, "r");
+	TEST_ASSERT(f && fscanf(f, "%lu", &value) == 1, "cannot read %s", path);
+	fclose(f);
+	return value;
+}
+
+/* exits: of the vCPU, for a tick */
+static void measure_exits(const char *what)
+{
+	struct bench b = { .count = PIT_HZ(1000), .halt = !strcmp(what, "idle") };
+	struct kvm_vcpu *vcpu;
+	struct kvm_vm *vm = create(&vcpu, guest_forever, count_only, &b);
+	u64 exits, taken;
+
+	pit_run_for(vcpu, 20 * NSEC_PER_MSEC);
+	exits = vm_stat(vm, "exits");
+	taken = found(vm)->taken;
+	pit_run_for(vcpu, 500 * NSEC_PER_MSEC);
+	printf("exits.%s %.2f\n", what,
+	       (double)(vm_stat(vm, "exits") - exits) / (found(vm)->taken - taken));
+	kvm_vm_free(vm);
+}
+
+/* port: what an access takes the guest, in ns */
+static void measure_ports(void)
+{
+	static const char *const names[] = { "read", "latch", "reload" };
+	struct bench *b, ports = { .count = PIT_HZ(100), .rounds = 1001 };
+	struct kvm_vm *vm;
+
+	for (ports.ticks = 0; ports.ticks < PORT_NONE; ports.ticks++) {
+		b = run(&vm, guest_ports, count_only, &ports);
+		qsort(b->samples, b->nr, sizeof(b->samples[0]), by_value);
+		printf("port.%s %ld\n", names[ports.ticks], percentile(b, 50));
+		kvm_vm_free(vm);
+	}
+}
+
+/* lost: of 100 ticks, where the guest is not held */
+static void measure_lost(int hz)
+{
+	struct bench *found, b = { .count = PIT_HZ(hz), .window = NSEC_PER_SEC };
+	struct kvm_vm *vm;
+	u64 due;
+
+	found = run(&vm, guest_counts, count_only, &b);
+	due = (found->end - found->load) * 105 / 88000 / b.count;
+	printf("lost.%d %.2f\n", hz, 100.0 * ((s64)due - (s64)found->taken) / due);
+	kvm_vm_free(vm);
+}
+
+/* freq: how much too fast, in ppm, over so many seconds */
+static void measure_freq(const char *hz, int seconds)
+{
+	double rate = strtod(hz, NULL);
+	struct bench b = {
+		.count = rate < 18.3 ? 0xffff : PIT_HZ(rate),
+		.halt = true,
+		.ticks = rate * seconds,
+	};
+	struct kvm_vm *vm;
+	s64 first, last;
+
+	late_first = LONG_MAX;
+	late_last = LONG_MAX;
+	run(&vm, guest_ticks, sample_edges, &b);
+	first = *(s64 *)addr_gva2hva(vm, (vm_vaddr_t)&late_first);
+	last = *(s64 *)addr_gva2hva(vm, (vm_vaddr_t)&late_last);
+	printf("freq.%s %.4f\n", hz,
+	       (double)(first - last) * 1000000 / pit_clocks_to_ns((b.ticks - EDGE_TICKS) * b.count));
+	kvm_vm_free(vm);
+}
+
+/* catchup: after a stall, in ms, and how many ticks are missing then */
+static void measure_catchup(const char *policy, int stall_ms)
+{
+	struct bench *found_, b = { .count = PIT_HZ(100), .halt = true };
+	static const char *const names[] = { "delay", "discard", "slew", "merge" };
+	s64 caught_up = -1, period = pit_clocks_to_ns(b.count);
+	u64 release, i, due;
+	struct kvm_vcpu *vcpu;
+	struct kvm_vm *vm = create(&vcpu, guest_forever, sample_time, &b);
+
+	if (pit_has_policies()) {
+		for (i = 0; strcmp(names[i], policy); i++)
+			;
+		pit_set_policy(vm, i);
+	} else {
+		pit_set_reinject(vm, !strcmp(policy, "delay"));
+	}
+	found_ = found(vm);
+	pit_run_for(vcpu, 105 * NSEC_PER_MSEC);
+	sleep_until_ns(now_ns() + stall_ms * NSEC_PER_MSEC);
+	i = found_->nr;
+	pit_run_for(vcpu, (stall_ms * 2 + 200) * NSEC_PER_MSEC);
+	release = found_->samples[i];
+	for (; i < found_->nr; i++) {
+		due = found_->samples[i] / period;
+		if (caught_up < 0 && i + 1 >= due)
+			caught_up = found_->samples[i] - release;
+	}
+	due = found_->samples[found_->nr - 1] / period;
+	if (caught_up < 0)
+		printf("catchup.%s.%d.ms never\n", policy, stall_ms);
+	else
+		printf("catchup.%s.%d.ms %.3f\n", policy, stall_ms, caught_up / 1e6);
+	printf("catchup.%s.%d.missing %ld\n", policy, stall_ms, (s64)due - (s64)found_->nr);
+	kvm_vm_free(vm);
+}
+
+/* vms: what many VMs cost, each a process */
+
+static struct crowd {
+	pthread_barrier_t barrier;
+	u64 create_ns;
+	u64 destroy_ns;
+} *crowd;
+
+static void meet(void)
+{
+	pthread_barrier_wait(&crowd->barrier);
+}
+
+static void one_of_many(int hz)
+{
+	struct bench b = { .count = PIT_HZ(hz), .halt = true };
+	struct kvm_vcpu *vcpu;
+	struct kvm_vm *vm;
+	u64 start;
+
+	vm = vm_create_with_one_vcpu(&vcpu, guest_forever);
+	pit_init_vm_vectors(vm);
+	pit_init_vcpu_vectors(vcpu);
+	vm_install_exception_handler(vm, PIT_IRQ_VECTOR, count_only);
+	*found(vm) = b;
+	meet();			/* there is all but the PIT */
+	meet();
+	start = now_ns();
+	pit_create(vm);
+	__sync_fetch_and_add(&crowd->create_ns, now_ns() - start);
+	meet();			/* there is the PIT */
+	meet();
+	for (;;)
+		__vcpu_run(vcpu);
+}
+
+static u64 number_in(const char *path, const char *word)
+{
+	char line[256], *at;
+	u64 number = 0;
+	FILE *f = fopen(path, "r");
+
+	TEST_ASSERT(f, "cannot open %s", path);
+	while (!number && fgets(line, sizeof(line), f)) {
+		at = strstr(line, word);
+		if (at)
+			number = strtoull(at + strcspn(at, "0123456789"), NULL, 10);
+	}
+	fclose(f);
+	return number;
+}
+
+static int threads(void)
+{
+	int n = 0;
+	DIR *proc = opendir("/proc");
+	struct dirent *entry;
+	char path[300], name[32];
+	FILE *f;
+
+	TEST_ASSERT(proc, "no /proc");
+	while ((entry = readdir(proc))) {
+		snprintf(path, sizeof(path), "/proc/%s/comm", entry->d_name);
+		f = fopen(path, "r");
+		if (!f)
+			continue;
+		if (fgets(name, sizeof(name), f) && !strncmp(name, "kvm-pit/", 8))
+			n++;
+		fclose(f);
+	}
+	closedir(proc);
+	return n;
+}
+
+static u64 injections(void)
+{
+	return number_in("/sys/kernel/debug/kvm/irq_injections", "");
+}
+
+static u64 idle_ns(void)
+{
+	return number_in("/proc/timer_list", ".idle_sleeptime");
+}
+
+static void measure_vms(int vms, int hz, int ms)
+{
+	u64 before, memory, idle, taken;
+	pthread_barrierattr_t shared;
+	pid_t *pids = calloc(vms, sizeof(*pids));
+	int i;
+
+	crowd = mmap(NULL, sizeof(*crowd), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	TEST_ASSERT(crowd != MAP_FAILED, "no memory");
+	pthread_barrierattr_init(&shared);
+	pthread_barrierattr_setpshared(&shared, PTHREAD_PROCESS_SHARED);
+	pthread_barrier_init(&crowd->barrier, &shared, vms + 1);
+	for (i = 0; i < vms; i++) {
+		pids[i] = fork();
+		TEST_ASSERT(pids[i] >= 0, "fork");
+		if (!pids[i])
+			one_of_many(hz);
+	}
+	meet();
+	before = number_in("/proc/meminfo", "MemFree");
+	meet();
+	meet();
+	memory = number_in("/proc/meminfo", "MemFree");
+	printf("vms.%d.%d.threads %.2f\n", vms, hz, (double)threads() / vms);
+	printf("vms.%d.%d.memory %.1f\n", vms, hz, ((double)before - memory) / vms);
+	printf("vms.%d.%d.create %.0f\n", vms, hz, (double)crowd->create_ns / vms);
+	meet();
+	sleep_until_ns(now_ns() + 300 * NSEC_PER_MSEC);
+	idle = idle_ns();
+	taken = injections();
+	before = now_ns();
+	sleep_until_ns(before + ms * NSEC_PER_MSEC);
+	idle = idle_ns() - idle;
+	taken = injections() - taken;
+	before = now_ns() - before;
+	printf("vms.%d.%d.cpu %.4f\n", vms, hz, 100.0 * (before - idle) / before / vms);
+	printf("vms.%d.%d.ticks %.2f\n", vms, hz, (double)taken * 1e9 / before / hz / vms * 100);
+	printf("vms.%d.%d.tick %.0f\n", vms, hz, (double)(before - idle) / taken);
+	fflush(stdout);
+	before = now_ns();
+	for (i = 0; i < vms; i++)
+		kill(pids[i], SIGKILL);
+	for (i = 0; i < vms; i++)
+		waitpid(pids[i], NULL, 0);
+	printf("vms.%d.%d.destroy %.0f\n", vms, hz, (double)(now_ns() - before) / vms);
+	free(pids);
+}
+
+int main(int argc, char **argv)
+{
+	const char *what = argc > 1 ? argv[1] : "";
+	const char *word = argc > 2 ? argv[2] : "";
+	int a = argc > 3 ? atoi(argv[3]) : 0;
+	int b = argc > 4 ? atoi(argv[4]) : 0;
+
+	prctl(PR_SET_TIMERSLACK, 1);
+	if (!strcmp(what, "latency"))
+		measure_latency(word, a, b);
+	else if (!strcmp(what, "cost"))
+		measure_cost(atoi(word) * NSEC_PER_MSEC);
+	else if (!strcmp(what, "exits"))
+		measure_exits(word);
+	else if (!strcmp(what, "ports"))
+		measure_ports();
+	else if (!strcmp(what, "lost"))
+		measure_lost(atoi(word));
+	else if (!strcmp(what, "freq"))
+		measure_freq(word, a);
+	else if (!strcmp(what, "catchup"))
+		measure_catchup(word, a);
+	else if (!strcmp(what, "vms"))
+		measure_vms(atoi(word), a, b);
+	else
+		TEST_FAIL("usage: bench latency idle|busy HZ ROUNDS, bench cost MS, ...");
+	return 0;
+}
