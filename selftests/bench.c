@@ -3,24 +3,21 @@
  * What a PIT costs, and how late its ticks are: the figures of `make bench`.
  *
  * Not a test: it judges nothing, and knows nothing of the PIT that it measures.
- * Each measurement prints lines "KEY VALUE". It is meant for a host that counts
- * instructions as ns, on CLOCK_MONOTONIC as in the TSC. The guests' TSC is the
- * host's, from an offset; all times are taken by guests, with it.
+ * Each measurement prints lines "KEY VALUE". Times are in ns of CLOCK_MONOTONIC,
+ * which are instructions on a host that counts these. The guests' TSC is the
+ * host's but for an offset, and guests take all times with it.
  *
  * A tick is due k periods after the guest's last OUT to the counter, k periods
  * being k * count * 88000/105 ns. So how late it is has the way of that OUT to
  * the PIT in it, for every PIT alike.
  */
 #include <dirent.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
 #include "pit.h"
-
-#define PIT_HZ(hz)	((u16)(105000000.0 / 88 / (hz) + 0.5))
 
 #define MAX_SAMPLES	8192
 
@@ -30,7 +27,8 @@
  * The guests. What they are told and what they find is in here.
  */
 static struct bench {
-	u16 count;		/* the counter's, 0: it is stopped */
+	u64 tsc_khz;
+	u32 count;		/* the counter's, 0: it is stopped */
 	bool halt;		/* what the guest does between ticks */
 	u64 rounds;		/* the counter is programmed so often, */
 	u64 ticks;		/* each time for so many ticks */
@@ -39,19 +37,33 @@ static struct bench {
 	u64 load;		/* TSC of the last OUT to the counter */
 	u64 taken;		/* ticks since */
 	u64 loops;
-	u64 end;		/* TSC of the end */
+	u64 end;		/* ns from load to the end */
+	s64 first;		/* how late the earliest was of the first ticks, */
+	s64 last;		/* and of the last */
 
 	u64 nr;
 	s64 samples[MAX_SAMPLES];
 } bench;
 
-/* For a_line_of_ticks(): how late the earliest were, of the first ones and the last. */
+/* What counts as the first ticks, and as the last */
 #define EDGE_TICKS	500
-static s64 late_first, late_last;
 
-static inline u64 due_at(u64 k)
+static inline u64 ns_since(u64 tsc)
 {
-	return bench.load + pit_clocks_to_ns(k * bench.count);
+	return (rdtsc() - tsc) * 1000000 / bench.tsc_khz;
+}
+
+static inline void spin(u64 ns)
+{
+	u64 start = rdtsc();
+
+	while (ns_since(start) < ns)
+		;
+}
+
+static inline s64 late(u64 ns)
+{
+	return ns - pit_clocks_to_ns(bench.taken * bench.count);
 }
 
 static void program(void)
@@ -69,14 +81,12 @@ static void program(void)
  */
 static void quiet(void)
 {
-	u64 nr = bench.nr, until;
+	u64 nr = bench.nr;
 
 	pit_stop();
 	pit_outb(PIT_CONTROL, 0x34);
 	pit_sti();
-	until = rdtsc() + 200000;
-	while (rdtsc() < until)
-		;
+	spin(200000);
 	pit_cli();
 	bench.nr = nr;
 }
@@ -85,32 +95,35 @@ static void quiet(void)
 
 static void sample_late(struct ex_regs *regs)
 {
-	u64 now = rdtsc();
+	u64 now = ns_since(bench.load);
 
 	bench.taken++;
 	if (bench.nr < MAX_SAMPLES)
-		bench.samples[bench.nr++] = now - due_at(bench.taken);
+		bench.samples[bench.nr++] = late(now);
 	pic_eoi();
 }
 
 static void sample_time(struct ex_regs *regs)
 {
-	u64 now = rdtsc();
+	u64 now = ns_since(bench.load);
 
 	bench.taken++;
 	if (bench.nr < MAX_SAMPLES)
-		bench.samples[bench.nr++] = now - bench.load;
+		bench.samples[bench.nr++] = now;
 	pic_eoi();
 }
 
 static void sample_edges(struct ex_regs *regs)
 {
-	s64 late = rdtsc() - due_at(++bench.taken);
+	u64 now = ns_since(bench.load);
 
-	if (bench.taken <= EDGE_TICKS)
-		late_first = min(late_first, late);
+	bench.taken++;
+	if (!bench.load)
+		;	/* that of the control word */
+	else if (bench.taken <= EDGE_TICKS)
+		bench.first = min(bench.first, late(now));
 	else if (bench.taken > bench.ticks - EDGE_TICKS)
-		late_last = min(late_last, late);
+		bench.last = min(bench.last, late(now));
 	pic_eoi();
 }
 
@@ -144,15 +157,13 @@ static void done(void)
 /* Each round begins elsewhere between two of the host's own ticks. */
 static void guest_rounds(void)
 {
-	u64 round, until, random = 1;
+	u64 round, random = 1;
 
 	pic_init(0xfe);
 	for (round = 0; round < bench.rounds; round++) {
 		quiet();
 		random = random * 6364136223846793005ULL + 1442695040888963407ULL;
-		until = rdtsc() + (random >> 33) % 4000000;
-		while (rdtsc() < until)
-			;
+		spin((random >> 33) % 4000000);
 		program();
 		wait_for_ticks(bench.ticks);
 	}
@@ -162,14 +173,16 @@ static void guest_rounds(void)
 /* How often the guest gets around a loop in a time. */
 static void guest_loops(void)
 {
+	u64 start;
+
 	pic_init(0xfe);
 	if (bench.count) {
 		quiet();
 		program();
 	}
-	bench.end = rdtsc() + bench.window;
+	start = rdtsc();
 	pit_sti();
-	while (rdtsc() < bench.end)
+	while (ns_since(start) < bench.window)
 		bench.loops++;
 	pit_cli();
 	bench.nr = bench.taken;
@@ -182,10 +195,13 @@ static void guest_counts(void)
 	pic_init(0xfe);
 	quiet();
 	program();
-	while (rdtsc() < bench.load + bench.window)
+	while (ns_since(bench.load) < bench.window)
 		asm volatile("sti; hlt; cli" : : : "memory");
-	bench.end = rdtsc();
-	quiet();
+	bench.end = ns_since(bench.load);
+	pit_stop();
+	pit_sti();
+	spin(1000000);
+	pit_cli();
 	done();
 }
 
@@ -230,7 +246,7 @@ static void guest_ports(void)
 			pit_outb(PIT_CH0, bench.count >> 8);
 			break;
 		}
-		bench.samples[bench.nr] = rdtsc() - start;
+		bench.samples[bench.nr] = ns_since(start);
 	}
 	done();
 }
@@ -239,12 +255,40 @@ static void guest_ports(void)
  * The host's side
  */
 
+/* Nearest to that many Hz */
+static u32 count_of(double hz)
+{
+	return min(65536, (int)(105e6 / 88 / hz + 0.5));
+}
+
+/* The lab's deterministic hypervisor has 1 GHz exactly. */
+static u64 tsc_khz(void)
+{
+	u64 ns = now_ns(), tsc = rdtsc();
+	double rate;
+
+	sleep_until_ns(ns + 100 * NSEC_PER_MSEC);
+	tsc = rdtsc() - tsc;
+	rate = 1e6 * tsc / (now_ns() - ns);
+	return rate > 999950 && rate < 1000050 ? 1000000 : rate;
+}
+
+static u64 khz;
+
+static void tell(struct kvm_vm *vm, const struct bench *b)
+{
+	struct bench *told = addr_gva2hva(vm, (vm_vaddr_t)&bench);
+
+	*told = *b;
+	told->tsc_khz = khz;
+}
+
 static struct kvm_vm *create(struct kvm_vcpu **vcpu, void *guest_code, void *irq0,
 			     const struct bench *b)
 {
 	struct kvm_vm *vm = pit_vm_create(vcpu, guest_code, irq0);
 
-	*(struct bench *)addr_gva2hva(vm, (vm_vaddr_t)&bench) = *b;
+	tell(vm, b);
 	return vm;
 }
 
@@ -295,7 +339,7 @@ static void print_percentiles(struct bench *b, const char *key)
 static void measure_latency(const char *what, int hz, u64 rounds)
 {
 	struct bench b = {
-		.count = PIT_HZ(hz),
+		.count = count_of(hz),
 		.halt = !strcmp(what, "idle"),
 		.rounds = rounds,
 		.ticks = 10,
@@ -310,7 +354,7 @@ static void measure_latency(const char *what, int hz, u64 rounds)
 
 static u64 loops_in(int hz, u64 window, u64 *ticks)
 {
-	struct bench b = { .count = hz ? PIT_HZ(hz) : 0, .window = window };
+	struct bench b = { .count = hz ? count_of(hz) : 0, .window = window };
 	struct kvm_vm *vm;
 	u64 loops;
 
@@ -351,7 +395,7 @@ static u64 vm_stat(struct kvm_vm *vm, const char *name)
 /* exits: of the vCPU, for a tick */
 static void measure_exits(const char *what)
 {
-	struct bench b = { .count = PIT_HZ(1000), .halt = !strcmp(what, "idle") };
+	struct bench b = { .count = count_of(1000), .halt = !strcmp(what, "idle") };
 	struct kvm_vcpu *vcpu;
 	struct kvm_vm *vm = create(&vcpu, guest_forever, count_only, &b);
 	u64 exits, taken;
@@ -369,7 +413,7 @@ static void measure_exits(const char *what)
 static void measure_ports(void)
 {
 	static const char *const names[] = { "read", "latch", "reload" };
-	struct bench *b, ports = { .count = PIT_HZ(100), .rounds = 1001 };
+	struct bench *b, ports = { .count = count_of(100), .rounds = 1001 };
 	struct kvm_vm *vm;
 
 	for (ports.ticks = 0; ports.ticks < PORT_NONE; ports.ticks++) {
@@ -383,13 +427,13 @@ static void measure_ports(void)
 /* lost: of 100 ticks, where the guest is not held */
 static void measure_lost(int hz)
 {
-	struct bench *found, b = { .count = PIT_HZ(hz), .window = NSEC_PER_SEC };
+	struct bench *found, b = { .count = count_of(hz), .window = NSEC_PER_SEC };
 	struct kvm_vm *vm;
 	u64 due;
 
 	found = run(&vm, guest_counts, count_only, &b);
-	due = (found->end - found->load) * 105 / 88000 / b.count;
-	printf("lost.%d %.2f\n", hz, 100.0 * ((s64)due - (s64)found->taken) / due);
+	due = found->end * 105 / 88000 / b.count;
+	printf("lost.%d %.1f\n", hz, 100.0 - 100.0 * found->taken / due);
 	kvm_vm_free(vm);
 }
 
@@ -397,28 +441,26 @@ static void measure_lost(int hz)
 static void measure_freq(const char *hz, int seconds)
 {
 	double rate = strtod(hz, NULL);
-	struct bench b = {
-		.count = rate < 18.3 ? 0xffff : PIT_HZ(rate),
+	struct bench *found, b = {
+		.count = count_of(rate),
 		.halt = true,
 		.ticks = rate * seconds,
+		.first = LONG_MAX,
+		.last = LONG_MAX,
 	};
 	struct kvm_vm *vm;
-	s64 first, last;
+	u64 span;
 
-	late_first = LONG_MAX;
-	late_last = LONG_MAX;
-	run(&vm, guest_ticks, sample_edges, &b);
-	first = *(s64 *)addr_gva2hva(vm, (vm_vaddr_t)&late_first);
-	last = *(s64 *)addr_gva2hva(vm, (vm_vaddr_t)&late_last);
-	printf("freq.%s %.4f\n", hz,
-	       (double)(first - last) * 1000000 / pit_clocks_to_ns((b.ticks - EDGE_TICKS) * b.count));
+	found = run(&vm, guest_ticks, sample_edges, &b);
+	span = pit_clocks_to_ns((b.ticks - EDGE_TICKS) * b.count);
+	printf("freq.%s %.4f\n", hz, 1e6 * (found->first - found->last) / span);
 	kvm_vm_free(vm);
 }
 
 /* catchup: after a stall, in ms, and how many ticks are missing then */
 static void measure_catchup(const char *policy, int stall_ms)
 {
-	struct bench *found_, b = { .count = PIT_HZ(100), .halt = true };
+	struct bench *found_, b = { .count = count_of(100), .halt = true };
 	static const char *const names[] = { "delay", "discard", "slew", "merge" };
 	s64 caught_up = -1, period = pit_clocks_to_ns(b.count);
 	u64 release, i, due;
@@ -452,22 +494,50 @@ static void measure_catchup(const char *policy, int stall_ms)
 	kvm_vm_free(vm);
 }
 
+/* life: of a PIT, and the end of its VM, in ns */
+static void measure_life(void)
+{
+	struct bench created = { .nr = 21 }, freed = { .nr = 21 };
+	struct kvm_vcpu *vcpu;
+	struct kvm_vm *vm;
+	u64 i, start;
+
+	for (i = 0; i < created.nr; i++) {
+		vm = vm_create_with_one_vcpu(&vcpu, guest_forever);
+		start = now_ns();
+		pit_create(vm);
+		created.samples[i] = now_ns() - start;
+		start = now_ns();
+		kvm_vm_free(vm);
+		freed.samples[i] = now_ns() - start;
+	}
+	print_percentiles(&created, "life.create");
+	print_percentiles(&freed, "life.destroy");
+}
+
 /* vms: what many VMs cost, each a process */
 
 static struct crowd {
 	pthread_barrier_t barrier;
-	u64 create_ns;
-	u64 destroy_ns;
+	u64 due;
+	u64 taken;
 } *crowd;
+
+static struct kvm_run *one_run;
 
 static void meet(void)
 {
 	pthread_barrier_wait(&crowd->barrier);
 }
 
+static void leave(int sig)
+{
+	one_run->immediate_exit = 1;
+}
+
 static void one_of_many(int hz)
 {
-	struct bench b = { .count = PIT_HZ(hz), .halt = true };
+	struct bench b = { .count = count_of(hz), .halt = true };
 	struct kvm_vcpu *vcpu;
 	struct kvm_vm *vm;
 	u64 start;
@@ -476,16 +546,20 @@ static void one_of_many(int hz)
 	pit_init_vm_vectors(vm);
 	pit_init_vcpu_vectors(vcpu);
 	vm_install_exception_handler(vm, PIT_IRQ_VECTOR, count_only);
-	*found(vm) = b;
+	tell(vm, &b);
+	one_run = vcpu->run;
+	signal(SIGUSR1, leave);
 	meet();			/* there is all but the PIT */
 	meet();
-	start = now_ns();
 	pit_create(vm);
-	__sync_fetch_and_add(&crowd->create_ns, now_ns() - start);
 	meet();			/* there is the PIT */
 	meet();
-	for (;;)
-		__vcpu_run(vcpu);
+	start = now_ns();
+	while (!__vcpu_run(vcpu))
+		;
+	__sync_fetch_and_add(&crowd->due, (now_ns() - start) * 105 / 88000 / b.count);
+	__sync_fetch_and_add(&crowd->taken, found(vm)->taken);
+	exit(0);
 }
 
 static u64 number_in(const char *path, const char *word)
@@ -526,9 +600,10 @@ static int threads(void)
 	return n;
 }
 
-static u64 injections(void)
+/* What the kernel has for itself, in KB */
+static u64 kernel_memory(void)
 {
-	return number_in("/sys/kernel/debug/kvm/irq_injections", "");
+	return number_in("/proc/meminfo", "Slab") + number_in("/proc/meminfo", "KernelStack");
 }
 
 static u64 idle_ns(void)
@@ -538,7 +613,7 @@ static u64 idle_ns(void)
 
 static void measure_vms(int vms, int hz, int ms)
 {
-	u64 before, memory, idle, taken;
+	u64 start, memory, idle, ns;
 	pthread_barrierattr_t shared;
 	pid_t *pids = calloc(vms, sizeof(*pids));
 	int i;
@@ -555,32 +630,25 @@ static void measure_vms(int vms, int hz, int ms)
 			one_of_many(hz);
 	}
 	meet();
-	before = number_in("/proc/meminfo", "MemFree");
+	memory = kernel_memory();
 	meet();
 	meet();
-	memory = number_in("/proc/meminfo", "MemFree");
+	printf("vms.%d.%d.memory %.1f\n", vms, hz, (double)(kernel_memory() - memory) / vms);
 	printf("vms.%d.%d.threads %.2f\n", vms, hz, (double)threads() / vms);
-	printf("vms.%d.%d.memory %.1f\n", vms, hz, ((double)before - memory) / vms);
-	printf("vms.%d.%d.create %.0f\n", vms, hz, (double)crowd->create_ns / vms);
 	meet();
 	sleep_until_ns(now_ns() + 300 * NSEC_PER_MSEC);
 	idle = idle_ns();
-	taken = injections();
-	before = now_ns();
-	sleep_until_ns(before + ms * NSEC_PER_MSEC);
+	start = now_ns();
+	sleep_until_ns(start + ms * NSEC_PER_MSEC);
 	idle = idle_ns() - idle;
-	taken = injections() - taken;
-	before = now_ns() - before;
-	printf("vms.%d.%d.cpu %.4f\n", vms, hz, 100.0 * (before - idle) / before / vms);
-	printf("vms.%d.%d.ticks %.2f\n", vms, hz, (double)taken * 1e9 / before / hz / vms * 100);
-	printf("vms.%d.%d.tick %.0f\n", vms, hz, (double)(before - idle) / taken);
+	ns = now_ns() - start;
+	printf("vms.%d.%d.cpu %.3f\n", vms, hz, 100.0 * (ns - idle) / ns / vms);
 	fflush(stdout);
-	before = now_ns();
 	for (i = 0; i < vms; i++)
-		kill(pids[i], SIGKILL);
+		kill(pids[i], SIGUSR1);
 	for (i = 0; i < vms; i++)
 		waitpid(pids[i], NULL, 0);
-	printf("vms.%d.%d.destroy %.0f\n", vms, hz, (double)(now_ns() - before) / vms);
+	printf("vms.%d.%d.taken %.1f\n", vms, hz, 100.0 * crowd->taken / crowd->due);
 	free(pids);
 }
 
@@ -592,6 +660,7 @@ int main(int argc, char **argv)
 	int b = argc > 4 ? atoi(argv[4]) : 0;
 
 	prctl(PR_SET_TIMERSLACK, 1);
+	khz = tsc_khz();
 	if (!strcmp(what, "latency"))
 		measure_latency(word, a, b);
 	else if (!strcmp(what, "cost"))
@@ -606,6 +675,8 @@ int main(int argc, char **argv)
 		measure_freq(word, a);
 	else if (!strcmp(what, "catchup"))
 		measure_catchup(word, a);
+	else if (!strcmp(what, "life"))
+		measure_life();
 	else if (!strcmp(what, "vms"))
 		measure_vms(atoi(word), a, b);
 	else
