@@ -7,7 +7,7 @@ DOCDIR ?= /usr/share/doc/kvm-i8254
 SBINDIR ?= /usr/sbin
 
 .PHONY: module headers run check check-debug check-qemu lint selftests fuzz faults \
-	coverage compare timelines guests libvirt docs install uninstall clean distclean help
+	coverage compare timelines guests libvirt bench docs install uninstall clean distclean help
 
 module: headers ## build kvm-i8254.ko for the running kernel, or for the one whose headers are in KDIR
 	@$(MAKE) -C $(KDIR) M=$(CURDIR) modules
@@ -66,6 +66,10 @@ guests: ## what guests lose, with the stock PIT and with the module: Documentati
 libvirt: ## what libvirt gives QEMU for each of its words: Documentation/libvirt-table.rst
 	@lab/setup
 	@lab/libvirt
+
+bench: ## what stock KVM's PIT and the module cost, and how late ticks are: Documentation/bench.svg and -table.rst
+	@lab/setup
+	@lab/bench --update
 
 docs: ## build the pages in Documentation as HTML, in build/docs
 	@lab/setup

@@ -460,7 +460,7 @@ static void measure_freq(const char *hz, int seconds)
 /* catchup: after a stall, in ms, and how many ticks are missing then */
 static void measure_catchup(const char *policy, int stall_ms)
 {
-	struct bench *found_, b = { .count = count_of(100), .halt = true };
+	struct bench *seen, b = { .count = count_of(100), .halt = true };
 	static const char *const names[] = { "delay", "discard", "slew", "merge" };
 	s64 caught_up = -1, period = pit_clocks_to_ns(b.count);
 	u64 release, i, due;
@@ -474,23 +474,23 @@ static void measure_catchup(const char *policy, int stall_ms)
 	} else {
 		pit_set_reinject(vm, !strcmp(policy, "delay"));
 	}
-	found_ = found(vm);
+	seen = found(vm);
 	pit_run_for(vcpu, 105 * NSEC_PER_MSEC);
 	sleep_until_ns(now_ns() + stall_ms * NSEC_PER_MSEC);
-	i = found_->nr;
+	i = seen->nr;
 	pit_run_for(vcpu, (stall_ms * 2 + 200) * NSEC_PER_MSEC);
-	release = found_->samples[i];
-	for (; i < found_->nr; i++) {
-		due = found_->samples[i] / period;
+	release = seen->samples[i];
+	for (; i < seen->nr; i++) {
+		due = seen->samples[i] / period;
 		if (caught_up < 0 && i + 1 >= due)
-			caught_up = found_->samples[i] - release;
+			caught_up = seen->samples[i] - release;
 	}
-	due = found_->samples[found_->nr - 1] / period;
+	due = seen->samples[seen->nr - 1] / period;
 	if (caught_up < 0)
 		printf("catchup.%s.%d.ms never\n", policy, stall_ms);
 	else
 		printf("catchup.%s.%d.ms %.3f\n", policy, stall_ms, caught_up / 1e6);
-	printf("catchup.%s.%d.missing %ld\n", policy, stall_ms, (s64)due - (s64)found_->nr);
+	printf("catchup.%s.%d.missing %ld\n", policy, stall_ms, (s64)due - (s64)seen->nr);
 	kvm_vm_free(vm);
 }
 
@@ -618,7 +618,8 @@ static void measure_vms(int vms, int hz, int ms)
 	pid_t *pids = calloc(vms, sizeof(*pids));
 	int i;
 
-	crowd = mmap(NULL, sizeof(*crowd), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	crowd = mmap(NULL, sizeof(*crowd), PROT_READ | PROT_WRITE,
+		     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	TEST_ASSERT(crowd != MAP_FAILED, "no memory");
 	pthread_barrierattr_init(&shared);
 	pthread_barrierattr_setpshared(&shared, PTHREAD_PROCESS_SHARED);

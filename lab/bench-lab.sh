@@ -1,0 +1,62 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# In the lab: what selftests/bench.c measures, with the stock PIT and then with the module. Prints
+# lines PIT KEY VALUE, and "# what is measured". The argument: exact, where time is the number of
+# instructions, or hogs, on two CPUs in real time.
+
+# Until then a ns is not quite an instruction.
+while ! grep -qx tsc /sys/devices/system/clocksource/clocksource0/current_clocksource; do
+	usleep 10000
+done
+
+# Measure it, with the first word of the keys replaced where AS is set.
+measure() {
+	echo "# $pit: $*${AS:+, beside a hog}"
+	./bench "$@" >/tmp/found || { cat /tmp/found; exit 1; }
+	sed -n "s/^${AS:+$1}\([a-z.0-9]* [-0-9.a-z]*\)$/$pit ${AS-}\1/p" /tmp/found
+}
+
+hog() { taskset "$1" sh -c 'while :; do :; done' & }
+
+exact() {
+	for guest in idle busy; do
+		for hz in 100 1000 5000; do measure latency $guest $hz 100; done
+		measure exits $guest
+	done
+	hog 1
+	for hz in 100 1000; do AS=hog measure latency busy $hz 100; done
+	kill $!
+	measure cost 1000
+	measure ports
+	measure life
+	for hz in 5000 10000 16000; do measure lost $hz; done
+	for policy; do
+		for stall in 42 205 2000; do measure catchup "$policy" $stall; done
+	done
+	for hz in 18.2 100; do measure freq $hz 1000; done
+	for hz in 1000 1024; do measure freq $hz 100; done
+	measure freq 8192 10
+	for vms in 1 16 64 256; do
+		measure vms $vms 100 1000
+		measure vms $vms 1000 500
+	done
+}
+
+# The hogs are one to a CPU, the guest is beside one of them.
+hogs() {
+	hog 1
+	other=$!
+	hog 2
+	taskset -p 2 $$ >/dev/null
+	# shellcheck disable=SC2034
+	for run in 1 2 3 4 5 6 7; do AS=hogs measure latency busy 1000 100; done
+	taskset -p 3 $$ >/dev/null
+	kill $! $other
+}
+
+pit=stock
+"$1" delay discard
+insmod /lib/modules/kvm-i8254.ko || exit 1
+pit=module
+"$1" delay discard slew merge
