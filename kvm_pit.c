@@ -498,12 +498,14 @@ static void pit_deliver(struct kvm_pit *pit)
 {
 	enum i8254_raise raise;
 	unsigned long irqflags;
-	bool nmi;
 	int result;
+	bool nmi;
+	u64 now;
 
 	spin_lock_irqsave(&pit->lock, irqflags);
+	now = pit_now(pit);
 	for (int n = 0; n < PIT_RAISES_AT_ONCE; n++) {
-		raise = i8254_ticks_take(&pit->ticks, pit_now(pit));
+		raise = i8254_ticks_take(&pit->ticks, now);
 		if (!raise)
 			break;
 
@@ -511,12 +513,13 @@ static void pit_deliver(struct kvm_pit *pit)
 		result = raise == I8254_RAISE_AGAIN ? pit_pulse_again(pit) :
 						      pit_pulse(pit);
 		spin_lock_irqsave(&pit->lock, irqflags);
-		i8254_ticks_raised(&pit->ticks, result, pit_now(pit));
+		now = pit_now(pit);
+		i8254_ticks_raised(&pit->ticks, result, now);
 		trace_kvm_pit_raise(pit_pid(pit), raise, result, &pit->ticks);
 	}
 	nmi = pit->nmi_due;
 	pit->nmi_due = false;
-	pit_update(pit, pit_now(pit));
+	pit_update(pit, now);
 	spin_unlock_irqrestore(&pit->lock, irqflags);
 
 	if (nmi)
