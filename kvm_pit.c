@@ -300,12 +300,12 @@ static u64 pit_sync(struct kvm_pit *pit)
 }
 
 /*
- * For the next tick, due or owed. Where one waits for a vCPU's thread already, no
- * longer than that may take: the thread may have something else to do.
+ * For the next tick, due or owed; @next is what the policy has next. Where that
+ * waits for a vCPU's thread already, no longer than that may take: the thread may
+ * have something else to do.
  */
-static void pit_arm(struct kvm_pit *pit, u64 now)
+static void pit_arm(struct kvm_pit *pit, u64 now, u64 next)
 {
-	u64 next = i8254_ticks_next(&pit->ticks);
 	ktime_t expires;
 
 	if (next <= now)
@@ -408,15 +408,18 @@ static void pit_kick(struct kvm_pit *pit)
  */
 static void pit_update(struct kvm_pit *pit, u64 now)
 {
+	u64 next;
+
 	lockdep_assert_held(&pit->lock);
 
 	pit_report_losses(pit);
 	if (pit->dying)
 		return;
 
-	if (pit->nmi_due || i8254_ticks_next(&pit->ticks) <= now)
+	next = i8254_ticks_next(&pit->ticks);
+	if (pit->nmi_due || next <= now)
 		pit_kick(pit);
-	pit_arm(pit, now);
+	pit_arm(pit, now, next);
 }
 
 static enum hrtimer_restart pit_timer_fn(struct hrtimer *timer)
@@ -556,19 +559,25 @@ static void pit_task_work_fn(struct callback_head *task_work)
 	pit_put(pit);
 }
 
-/* The guest's EOI, on the vCPU's thread, the irqchip's lock dropped. */
+/*
+ * The guest's EOI, on the vCPU's thread, the irqchip's lock dropped. Mostly no
+ * tick was waiting for it, and the timer is right as it is.
+ */
 static void pit_ack_irq(struct kvm_irq_ack_notifier *notifier)
 {
 	struct kvm_pit *pit = container_of(notifier, struct kvm_pit, ack_notifier);
 	unsigned long irqflags;
+	bool waiting;
 
 	spin_lock_irqsave(&pit->lock, irqflags);
 	pit->vcpu = kvm_get_running_vcpu();
 	i8254_ticks_acked(&pit->ticks, pit_now(pit));
 	trace_kvm_pit_ack(pit_pid(pit), &pit->ticks);
+	waiting = i8254_ticks_next(&pit->ticks) != I8254_NEVER;
 	spin_unlock_irqrestore(&pit->lock, irqflags);
 
-	pit_deliver(pit);
+	if (waiting)
+		pit_deliver(pit);
 }
 
 /* Comes with the irqchip's lock held. */
