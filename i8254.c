@@ -581,9 +581,26 @@ static u8 i8254_read_live(struct i8254_counter *c)
 }
 
 /**
+ * i8254_latched - is the next byte that is read there a latched one?
+ * @chip: the chip, as it was at any time since the last access
+ * @port: A1 and A0: a counter, or 3; no others
+ *
+ * Then i8254_read() does not need the chip to be brought to the present.
+ *
+ * Return: the answer; false for port 3.
+ */
+bool i8254_latched(const struct i8254 *chip, unsigned int port)
+{
+	unsigned int n = port & 3;
+
+	return n != I8254_CONTROL_PORT &&
+	       (chip->counter[n].status_latched || chip->counter[n].latched);
+}
+
+/**
  * i8254_read - the CPU reads a byte
- * @chip: the chip, brought to the present by i8254_advance(); the caller holds
- *	whatever protects it
+ * @chip: the chip, brought to the present by i8254_advance() unless the byte is
+ *	latched; the caller holds whatever protects it
  * @port: A1 and A0: a counter, or 3; no others
  *
  * "Read Operations": the latched status comes first, then the latched count,

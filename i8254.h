@@ -144,6 +144,7 @@ u64 i8254_next_rise(const struct i8254 *chip, unsigned int n);
 u64 i8254_period(const struct i8254 *chip, unsigned int n);
 
 unsigned int i8254_write(struct i8254 *chip, unsigned int port, u8 value);
+bool i8254_latched(const struct i8254 *chip, unsigned int port);
 u8 i8254_read(struct i8254 *chip, unsigned int port);
 void i8254_set_gate(struct i8254 *chip, unsigned int n, bool level);
 

@@ -442,6 +442,21 @@ static void status_reads_first_then_the_count_then_live(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, read_word(test, 0), 0x1200);
 }
 
+static void latched_says_which_reads_are_not_live(struct kunit *test)
+{
+	program(test, 0, I8254_RATE, 0x1234);
+	run(test, 1);
+	KUNIT_EXPECT_FALSE(test, i8254_latched(chip_of(test), 0));
+	i8254_write(chip_of(test), CONTROL, 0xc2);	/* status and count of counter 0 */
+	KUNIT_EXPECT_FALSE(test, i8254_latched(chip_of(test), 1));
+	KUNIT_EXPECT_FALSE(test, i8254_latched(chip_of(test), CONTROL));
+	for (int byte = 0; byte < 3; byte++) {
+		KUNIT_EXPECT_TRUE(test, i8254_latched(chip_of(test), 0));
+		read_byte(test, 0);
+	}
+	KUNIT_EXPECT_FALSE(test, i8254_latched(chip_of(test), 0));
+}
+
 static void repeated_read_back_is_ignored_item_by_item(struct kunit *test)
 {
 	program(test, 0, I8254_TERMINAL_COUNT, 0x10);
@@ -1501,6 +1516,7 @@ static struct kunit_case i8254_test_cases[] = {
 	KUNIT_CASE(read_back_latches_what_is_selected),
 	KUNIT_CASE(read_back_bits_are_active_low),
 	KUNIT_CASE(status_reads_first_then_the_count_then_live),
+	KUNIT_CASE(latched_says_which_reads_are_not_live),
 	KUNIT_CASE(repeated_read_back_is_ignored_item_by_item),
 	KUNIT_CASE(reads_and_writes_interleave),
 	KUNIT_CASE(port_3_reads_0),

@@ -692,7 +692,9 @@ static void pit_write(struct kvm_pit *pit, unsigned int port, u8 value)
 
 static u8 pit_read(struct kvm_pit *pit, unsigned int port)
 {
-	pit_sync(pit);
+	/* What is latched is what it was, whatever the time. */
+	if (!i8254_latched(&pit->chip, port))
+		pit_sync(pit);
 	return i8254_read(&pit->chip, port);
 }
 
