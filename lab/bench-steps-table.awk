@@ -2,20 +2,11 @@
 #
 # What each step of a tick takes, of the lines that lab/bench-lab.sh steps prints: lines
 # PIT|GUEST|EVENT|INSTRUCTIONS, from the event before to this one. It is the median of the ticks that
-# go the way that most of them go.
+# go the way that most of them go: lab/median.awk.
 #
 # An event is instructions too. How many shows in how much later ticks are with events on: an equal
 # part for each of those on the way, and for the one that the programming exit has. What is left of the
 # latency is before the first event and behind the last, and the way of the programming OUT.
-
-function median(list,	n, v, i, j, t) {
-	n = split(list, v, " ")
-	for (i = 2; i <= n; i++)
-		for (j = i; j > 1 && v[j - 1] + 0 > v[j] + 0; j--) {
-			t = v[j]; v[j] = v[j - 1]; v[j - 1] = t
-		}
-	return v[int((n + 1) / 2)]
-}
 
 # The tick that ends here is one more that went this way.
 function flush(	i) {

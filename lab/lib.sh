@@ -40,3 +40,22 @@ selftest_run() {
 			selftest_command=("$TOP/lab/tests/apicv.sh") ;;
 	esac
 }
+
+# build_selftests SERIES LOG: the output goes to the file LOG, and is shown where it fails.
+build_selftests() {
+	say "building the selftests for Linux $1"
+	make -s -C "$TOP/selftests" SERIES="$1" >"$2" 2>&1 ||
+		{ tail -n 20 "$2" >&2; die "the selftests do not build"; }
+}
+
+# The first lines of what a script of the lab writes to Documentation.
+made_by() {
+	printf '%s\n' '.. SPDX-License-Identifier: GPL-2.0-only' ".. Made by lab/$(basename "$0"), do not edit." ''
+}
+
+# list_table TITLES [WIDTHS]: TITLES, and the rows on standard input, have their cells separated by "|".
+list_table() {
+	printf '%s\n' '.. list-table::' '   :header-rows: 1' ${2:+"   :widths: $2"} ''
+	{ echo "$1"; cat; } |
+		awk -F '|' '{ for (i = 1; i <= NF; i++) print (i == 1 ? "   * - " : "     - ") $i }'
+}
