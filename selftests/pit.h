@@ -380,6 +380,28 @@ static inline void pit_create(struct kvm_vm *vm)
 	vm_ioctl(vm, KVM_CREATE_PIT2, &config);
 }
 
+/* A channel as after a control word and both bytes of a count. */
+static inline struct kvm_pit_channel_state pit_channel(u8 mode, u32 count)
+{
+	return (struct kvm_pit_channel_state) {
+		.count = count,
+		.rw_mode = 3,
+		.read_state = 3,
+		.write_state = 3,
+		.mode = mode,
+		.gate = 1,
+	};
+}
+
+static inline bool pit_is_near(u64 value, u64 expected, u64 tolerance,
+			       const char *what)
+{
+	if (llabs((s64)(value - expected)) <= tolerance)
+		return true;
+	ksft_print_msg("%s: %lu, expected %lu\n", what, value, expected);
+	return false;
+}
+
 static inline void pit_route(struct kvm_irq_routing *routing, u32 chip,
 			     u32 pin)
 {

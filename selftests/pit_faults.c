@@ -50,26 +50,11 @@
 
 static struct kvm_pit_state2 state_with(u8 mode, u32 count)
 {
-	struct kvm_pit_channel_state channel = {
-		.count = count,
-		.rw_mode = 3,
-		.read_state = 3,
-		.write_state = 3,
-		.mode = mode,
-		.gate = 1,
-	};
+	struct kvm_pit_channel_state channel = pit_channel(mode, count);
 
 	return (struct kvm_pit_state2) {
 		.channels = { channel, channel, channel },
 	};
-}
-
-static bool is_near(u64 value, u64 expected, u64 tolerance, const char *what)
-{
-	if (llabs((s64)(value - expected)) <= tolerance)
-		return true;
-	ksft_print_msg("%s: %lu, expected %lu\n", what, value, expected);
-	return false;
 }
 
 /*
@@ -416,7 +401,7 @@ static void test_count_0(const char *name)
 	pit_order_outb(vcpu, PIC_MASTER_DATA, 0xfe);
 	pit_order_program(vcpu, 0, 2, COUNT_100HZ);
 	pit_run_for(vcpu, NSEC_PER_MSEC);
-	ok = is_near(pit_ticks_in(vcpu, NSEC_PER_SEC), 100, 1, "ticks in a second");
+	ok = pit_is_near(pit_ticks_in(vcpu, NSEC_PER_SEC), 100, 1, "ticks in a second");
 	ok &= pit_end(vcpu);
 	ksft_test_result(ok, "%s\n", name);
 }
@@ -530,7 +515,7 @@ static bool takes_nmis(int policy)
 	before = *nmis;
 	pit_run_for(vcpu, NSEC_PER_SEC / 2);
 	snprintf(what, sizeof(what), "NMIs under policy %d", policy);
-	ok = is_near(*nmis - before, 50, 1, what);
+	ok = pit_is_near(*nmis - before, 50, 1, what);
 	pit_vm_free(vm);
 	return ok;
 }
@@ -613,7 +598,7 @@ static void test_hours_owed(const char *name)
 	/* At 100 % more than the nominal frequency. */
 	vm = resume_after_hours(&vcpu, KVM_PIT_TICK_SLEW);
 	ok &= host_is_live(vcpu, "slew, after the pause");
-	ok &= is_near(pit_ticks_in(vcpu, NSEC_PER_SEC), 2 * 18, 2, "ticks in a second");
+	ok &= pit_is_near(pit_ticks_in(vcpu, NSEC_PER_SEC), 2 * 18, 2, "ticks in a second");
 	pit_vm_free(vm);
 	ksft_test_result(ok, "%s\n", name);
 }
@@ -654,10 +639,10 @@ static bool is_back_in_time(int policy, u32 rate, const char *name)
 	taken = pit_ticks_taken(vm) - taken;
 	expected = LIMIT + catch_up_ns(rate) / pit_tick_ns(1, COUNT_100HZ);
 
-	ok = is_near(took, NSEC_PER_MSEC, LATE_NS, "ns for the first ms");
-	ok &= is_near(taken, expected, 2, "ticks to catch up");
-	ok &= is_near(pit_counter(vm, "backlog"), 0, 1, "ticks owed after that");
-	ok &= is_near(pit_ticks_in(vcpu, NSEC_PER_SEC), 100, 1, "ticks in a second");
+	ok = pit_is_near(took, NSEC_PER_MSEC, LATE_NS, "ns for the first ms");
+	ok &= pit_is_near(taken, expected, 2, "ticks to catch up");
+	ok &= pit_is_near(pit_counter(vm, "backlog"), 0, 1, "ticks owed after that");
+	ok &= pit_is_near(pit_ticks_in(vcpu, NSEC_PER_SEC), 100, 1, "ticks in a second");
 	if (!ok)
 		ksft_print_msg("under %s\n", name);
 	return pit_end(vcpu) && ok;
@@ -716,7 +701,7 @@ static bool has_no_thread(void)
 	pit_create(vm);
 	with = threads();
 	pit_vm_free(vm);
-	return is_near(with, without, 0, "threads with a PIT");
+	return pit_is_near(with, without, 0, "threads with a PIT");
 }
 
 static void set_scheduler(int scheduler, int priority)
@@ -743,7 +728,8 @@ static bool ticks_beside_nobody(bool spins)
 	ticks = pit_ticks_in(vcpu, NSEC_PER_SEC / 2);
 	set_scheduler(SCHED_OTHER, 0);
 	pit_vm_free(vm);
-	return is_near(ticks, 50, 1, spins ? "ticks of a busy guest" : "ticks of a guest in HLT");
+	return pit_is_near(ticks, 50, 1,
+			   spins ? "ticks of a busy guest" : "ticks of a guest in HLT");
 }
 
 static void test_no_thread(const char *name)

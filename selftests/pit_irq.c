@@ -42,14 +42,6 @@ enum event {
 	EVENT_READY,
 };
 
-static bool is_near(u64 value, u64 expected, const char *what)
-{
-	if (llabs((s64)(value - expected)) <= 1)
-		return true;
-	ksft_print_msg("%s: %lu, expected %lu\n", what, value, expected);
-	return false;
-}
-
 static void run_to_ready(struct kvm_vcpu *vcpu)
 {
 	int event = pit_run(vcpu, now_ns() + NSEC_PER_SEC);
@@ -147,11 +139,11 @@ static void test_nmi(const struct policy *policy)
 
 	run_to_ready(vcpus[1]);
 	run_to_ready(vcpus[0]);
-	ok = is_near(taken_in(vcpus[0], NSEC_PER_SEC), 100, "NMIs, vCPU 0");
+	ok = pit_is_near(taken_in(vcpus[0], NSEC_PER_SEC), 100, 1, "NMIs, vCPU 0");
 	for (i = 1; i >= 0; i--) {
 		/* Those that pended do not count. */
 		pit_run_for(vcpus[i], NSEC_PER_MSEC);
-		ok &= is_near(taken_in(vcpus[i], NSEC_PER_SEC), 100, "NMIs");
+		ok &= pit_is_near(taken_in(vcpus[i], NSEC_PER_SEC), 100, 1, "NMIs");
 	}
 	ok &= stops_with_no_tick_missing(vm);
 	ksft_test_result(ok, "%s: LVT0 in NMI mode, interrupts off, no EOI\n",
@@ -197,10 +189,10 @@ static void test_ioapic(const struct policy *policy, int target)
 	if (target)
 		run_to_ready(vcpu);
 
-	ok = is_near(taken_in(vcpu, NSEC_PER_SEC), 100, "ticks in a second");
+	ok = pit_is_near(taken_in(vcpu, NSEC_PER_SEC), 100, 1, "ticks in a second");
 	sleep_until_ns(now_ns() + HOLD_MS * NSEC_PER_MSEC);
-	ok &= is_near(taken_in(vcpu, NSEC_PER_SEC), 100 + policy->after_hold,
-		      "ticks in a second after a hold");
+	ok &= pit_is_near(taken_in(vcpu, NSEC_PER_SEC), 100 + policy->after_hold, 1,
+			  "ticks in a second after a hold");
 	ok &= !taken_by(vcpus[!target]);
 	ok &= stops_with_no_tick_missing(vm);
 	ksft_test_result(ok, "%s: IOAPIC, IRQ0 to vCPU %d\n", policy->name, target);
@@ -358,7 +350,7 @@ static void test_stop(const struct stop *stop)
 	}
 	pit_vm_create_serving(&vcpu);
 	pit_order_program(vcpu, 0, 2, COUNT_100HZ);
-	ok = is_near(pit_ticks_in(vcpu, NSEC_PER_SEC), 100, "ticks before");
+	ok = pit_is_near(pit_ticks_in(vcpu, NSEC_PER_SEC), 100, 1, "ticks before");
 	stop->stop(vcpu);
 	pit_run_for(vcpu, NSEC_PER_MSEC);
 	ok &= ticks_are(vcpu, now_ns() + NSEC_PER_SEC, 0, "stopped");

@@ -51,17 +51,11 @@ static void latch_known_counts(struct kvm_vm *vm)
 	struct kvm_pit_state2 state = { };
 	int n;
 
-	for (n = 0; n < NR_CHANNELS; n++)
-		state.channels[n] = (struct kvm_pit_channel_state) {
-			.count = 65536,
-			.count_latched = 3,
-			.latched_count = 0x1110 * (n + 1) + 0x4000,
-			.rw_mode = 3,
-			.read_state = 3,
-			.write_state = 3,
-			.mode = 0,
-			.gate = 1,
-		};
+	for (n = 0; n < NR_CHANNELS; n++) {
+		state.channels[n] = pit_channel(0, 65536);
+		state.channels[n].count_latched = 3;
+		state.channels[n].latched_count = 0x1110 * (n + 1) + 0x4000;
+	}
 	vm_ioctl(vm, KVM_SET_PIT2, &state);
 }
 

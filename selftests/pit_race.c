@@ -63,14 +63,7 @@ static bool has_own_pit(struct kvm_vm *vm)
 
 static struct kvm_pit_state2 ticking_state(u32 count)
 {
-	return (struct kvm_pit_state2) { .channels[0] = {
-		.count = count,
-		.rw_mode = 3,
-		.read_state = 3,
-		.write_state = 3,
-		.mode = 2,
-		.gate = 1,
-	} };
+	return (struct kvm_pit_state2) { .channels[0] = pit_channel(2, count) };
 }
 
 static void tick_fast(struct kvm_vm *vm, u32 *rng)

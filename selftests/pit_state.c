@@ -46,14 +46,7 @@ static void set_state(struct kvm_vm *vm, struct kvm_pit_state2 *state)
 /* What a PC's BIOS leaves, and channel 0 of the tests. */
 static struct kvm_pit_state2 sane_state(void)
 {
-	static const struct kvm_pit_channel_state channel = {
-		.count = COUNT,
-		.rw_mode = WORD,
-		.read_state = WORD,
-		.write_state = WORD,
-		.mode = 2,
-		.gate = 1,
-	};
+	struct kvm_pit_channel_state channel = pit_channel(2, COUNT);
 
 	return (struct kvm_pit_state2) {
 		.channels = { channel, channel, channel },
