@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
-# shellcheck disable=SC2015,SC2086,SC2154,SC2231 # words; what linux.sh sets
+# shellcheck shell=dash disable=SC2015,SC2086,SC2154,SC2231 # words; what linux.sh sets
 #
 # The patched QEMU's Linux guest that lives on PIT ticks, through the PIC, is stopped, saved and
 # loaded again, and moved to another QEMU, each time while its vCPU gets no CPU time, so that
@@ -19,6 +19,17 @@ cmdline="$guest_cmdline $guest_counts nolapic noapic"
 
 # QEMUs: the current one is $vm, its process $pid. Each has a QMP monitor, whose output is a log.
 
+# within_s SECONDS COMMAND...: try it until it succeeds, for about so long
+within_s() {
+	local tries=$(($1 * 100))
+	shift
+	until "$@"; do
+		tries=$((tries - 1))
+		[ $tries -gt 0 ] || return
+		ms 10
+	done
+}
+
 # begin NAME PROGRAM [ARG]...
 begin() {
 	vm=$1
@@ -32,17 +43,17 @@ begin() {
 	qmp qmp_capabilities
 }
 
+# There is one more answer than $answers, or no QEMU any more.
+answered() {
+	[ "$(grep -c '^{"return"\|^{"error"' /tmp/$vm.log)" -gt $answers ] || ! kill -0 $pid
+}
+
 # Run a monitor command, and wait for it: qmp NAME [ARGUMENTS]
 qmp() {
 	answers=$(grep -c '^{"return"\|^{"error"' /tmp/$vm.log)
 	# QEMU may still have to open its end, and a child's end interrupts the wait for that.
 	until echo "{\"execute\": \"$1\"${2:+, \"arguments\": {$2\}}}" >/tmp/$vm.in; do :; done
-	tries=0
-	until [ "$(grep -c '^{"return"\|^{"error"' /tmp/$vm.log)" -gt $answers ]; do
-		tries=$((tries + 1))
-		[ $tries -lt 2000 ] && kill -0 $pid || { cat /tmp/$vm.err; return 1; }
-		ms 10
-	done
+	within_s 20 answered && kill -0 $pid || { cat /tmp/$vm.err; return 1; }
 	grep '^{"return"\|^{"error"' /tmp/$vm.log | tail -n 1 >/tmp/answer
 	! grep '"error"' /tmp/answer
 }
@@ -55,13 +66,10 @@ hmp() {
 
 finish() {
 	kill -9 $pid
-	tries=0
-	while [ -e /proc/$pid/exe ]; do
-		tries=$((tries + 1))
-		[ $tries -lt 500 ] || { cat /proc/$pid/task/*/stack; return 1; }
-		ms 10
-	done
+	within_s 5 gone $pid || { cat /proc/$pid/task/*/stack; return 1; }
 }
+
+gone() { [ ! -e /proc/$1/exe ]; }
 
 # The times when a QEMU last saved and loaded the PIT's state, in us: that is when time ends and
 # begins for the PIT. QEMU's own events are off by some ms. PID, or -PID for all but that one.
@@ -133,15 +141,13 @@ receive() {
 	begin "$@" -incoming unix:/tmp/migration
 }
 
+# status OF WORDS: what QEMU says of the VM or of its migration is one of WORDS.
+status() { qmp query-$1 && grep "\"status\": \"\($2\)\"" /tmp/answer; }
+
 # send [URI]: send the VM, to the QEMU that receive began if not elsewhere.
 send() {
 	qmp migrate "\"uri\": \"${1-unix:/tmp/migration}\"" || return
-	tries=0
-	until qmp query-migrate && grep '"status": "\(completed\|failed\)"' /tmp/answer; do
-		tries=$((tries + 1))
-		[ $tries -lt 2000 ] || { cat /tmp/answer; return 1; }
-		ms 20
-	done
+	within_s 40 status migrate 'completed\|failed' || { cat /tmp/answer; return 1; }
 	grep -q '"status": "completed"' /tmp/answer
 }
 
@@ -152,12 +158,7 @@ arrive() {
 	base=owed
 	finish || return
 	vm=$target pid=$target_pid
-	tries=0
-	until grep -q '"RESUME"' /tmp/$vm.log; do
-		tries=$((tries + 1))
-		[ $tries -lt 500 ] || { cat /tmp/$vm.err; return 1; }
-		ms 10
-	done
+	within_s 5 grep -q '"RESUME"' /tmp/$vm.log || { cat /tmp/$vm.err; return 1; }
 	to=$(loaded $pid)
 }
 
@@ -222,12 +223,7 @@ refused_and_goes_on() {
 	receive "$@"
 	target=$vm target_pid=$pid vm=$source pid=$source_pid lost=0
 	send
-	tries=0
-	while [ -e /proc/$target_pid/exe ]; do
-		tries=$((tries + 1))
-		[ $tries -lt 500 ] || return
-		ms 10
-	done
+	within_s 5 gone $target_pid || return
 	says $target "load of migration failed" || return
 	from=$(saved -$target_pid)
 	go_on
@@ -256,26 +252,12 @@ loads() {
 	new=$1 words=$2
 	shift 2
 	begin "$new" "$@" -incoming "exec:cat /tmp/state" || return
-	tries=0
-	until qmp query-status && grep -q '"status": "paused"' /tmp/answer; do
-		tries=$((tries + 1))
-		[ $tries -lt 500 ] || { cat /tmp/answer /tmp/$vm.err; return 1; }
-		ms 10
-	done
+	within_s 5 status status paused || { cat /tmp/answer /tmp/$vm.err; return 1; }
 	qmp cont && says "$vm" "$words" || return
 	losing ms 500 >/tmp/losing
 	cat /tmp/losing
 	awk '$1 == "lab_s" { lab = $2 } $1 == "guest_s" { good = $2 > lab / 2 && $2 < lab * 2 }
 		END { exit !good }' /tmp/losing
-}
-
-unload() {
-	tries=0
-	until rmmod kvm-i8254; do
-		tries=$((tries + 1))
-		[ $tries -lt 50 ] || return
-		ms 100
-	done
 }
 
 guest_files
@@ -337,7 +319,7 @@ check "a QEMU with a PIT of its own loads it, and says what is dropped" loads sp
 	"isa-pit: lost ticks that are owed to the guest are dropped" \
 	$qemu_patched -machine pc,hpet=off,vmport=off,kernel-irqchip=split
 finish
-check "the module is unloaded" unload
+check "the module is unloaded" within_s 5 rmmod kvm-i8254
 check "without it KVM's PIT loads it, and it is said what is dropped" loads stock \
 	"kvm-pit: [0-9]* lost ticks .* are dropped: to keep them needs the module" \
 	$qemu_patched -machine pc,hpet=off,vmport=off
