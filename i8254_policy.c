@@ -100,6 +100,19 @@ static void ticks_owe(struct i8254_ticks *t, u64 n)
 }
 
 /**
+ * i8254_ticks_stalled - ticks come due while the guest is kept from running
+ * @t: the VM's ticks
+ * @n: how many, as i8254_ticks_due() is told next
+ * @now: in clocks, as i8254_ticks_due() is told next
+ *
+ * A mask gets no older by that time: the guest could not have ended it.
+ */
+void i8254_ticks_stalled(struct i8254_ticks *t, u64 n, u64 now)
+{
+	t->masked_at = min(t->masked_at + n * t->period, now);
+}
+
+/**
  * i8254_ticks_due - ticks came due
  * @t: the VM's ticks
  * @n: how many since the last call; more than one where the caller's timer is

@@ -100,7 +100,8 @@ struct i8254_tick_config {
  *
  * @masked: IRQ0 was masked and not unmasked since, as far as known
  * @mask_off: that mask means that the guest turned its timer off
- * @masked_at: clock at which that mask began
+ * @masked_at: clock at which that mask began, or would have if the guest had not
+ *	been kept from running since
  * @masked_owed: ticks that came to be owed under it
  *
  * @due: ticks that came due
@@ -142,7 +143,10 @@ struct i8254_ticks {
 	bool limit_hit;
 };
 
-/* A mask that lasts that long means "off", however it began: one second. */
+/*
+ * A mask that lasts that long means "off", however it began: one second, in which
+ * the guest could run.
+ */
 #define I8254_MASK_OFF_CLOCKS	1193182
 
 int i8254_policy_register(const struct i8254_policy *policy);
@@ -163,6 +167,7 @@ void i8254_ticks_save(const struct i8254_ticks *t, u64 now,
 void i8254_ticks_load(struct i8254_ticks *t, u64 period, u64 now,
 		      const struct kvm_pit_tick_state *s);
 
+void i8254_ticks_stalled(struct i8254_ticks *t, u64 n, u64 now);
 void i8254_ticks_due(struct i8254_ticks *t, u64 n, u64 now);
 u64 i8254_ticks_next(const struct i8254_ticks *t);
 enum i8254_raise i8254_ticks_take(struct i8254_ticks *t, u64 now);

@@ -48,6 +48,7 @@ enum handler { PLAIN, MASK_ACK, HELD_MASKED };
  * @irr: a tick is latched
  * @isr: a tick is in service
  * @busy: the guest is held up until that clock
+ * @stalls: it is then kept from running; else it does something else
  * @period: of the ticks, in clocks
  * @late: how late the host's timer can be, in clocks
  * @load: clock that the ticks count from
@@ -71,6 +72,7 @@ struct lab {
 	bool irr;
 	bool isr;
 	u64 busy;
+	bool stalls;
 	u64 period;
 	u64 late;
 	u64 load;
@@ -239,6 +241,8 @@ static void lab_run_to(struct lab *lab, u64 now)
 		lab->due_at = lab->now;
 		lab->owed_before = lab->t.backlog;
 	}
+	if (lab->stalls && lab_held_up(lab))
+		i8254_ticks_stalled(&lab->t, due, lab->now);
 	i8254_ticks_due(&lab->t, due, lab->now);
 	lab_deliver(lab);
 	lab_guest(lab);
@@ -428,6 +432,27 @@ static void test_mask_that_lasts_means_off(struct kunit *test)
 		}
 }
 
+/* The same, but for that the guest could not have ended it. */
+static void test_mask_gets_no_older_in_a_stall(struct kunit *test)
+{
+	for (int i = 0; i < ARRAY_SIZE(replaying); i++)
+		for (int chip = PIC; chip <= IOAPIC; chip++) {
+			struct lab *lab = lab_new(test, replaying[i]);
+
+			lab->chip = chip;
+			lab->handler = HELD_MASKED;
+			lab->stalls = true;
+			lab->busy = START + PERIOD + 10000 * 1193;
+			lab_run_ms(lab, 10000);
+			KUNIT_EXPECT_GE(test, lab->t.backlog, 490);
+			/* slew, at twice the frequency, takes as long again */
+			lab_run_ms(lab, 10100);
+			KUNIT_EXPECT_EQ(test, lab->accepted, lab->t.due);
+			KUNIT_EXPECT_EQ(test, lab->t.lost, 0);
+			expect_law(test, &lab->t);
+		}
+}
+
 static void test_slew_keeps_its_distance_and_catches_up_in_time(struct kunit *test)
 {
 	static const u32 rates[] = { 1, 7, 50, 100, 300, 900 };
@@ -589,6 +614,7 @@ static void lab_randomise(struct lab *lab, struct rnd_state *rnd, const char *po
 	lab->period = random_in(rnd, 100, 65536);
 	lab->chip = random_in(rnd, PIC, IOAPIC);
 	lab->handler = random_in(rnd, PLAIN, HELD_MASKED);
+	lab->stalls = random_in(rnd, 0, 1);
 	lab->late = random_in(rnd, 0, 1) * lab->period / 50;
 	lab->load = lab->now;
 	lab->seen = 0;
@@ -660,6 +686,9 @@ static void expect_bounds(struct kunit *test, struct lab *lab, struct rnd_state 
 		while (lab->now < lab->busy)
 			*events += 1 + lab_live(test, lab, rnd);
 	}
+
+	if (policy->has_limit && !lab->t.config.backlog_limit && lab->stalls)
+		KUNIT_ASSERT_EQ(test, lab->t.lost, 0);
 
 	owed = lab->t.backlog;
 	bound = policy->slew_rate ? lab->now + slew_bound(lab, owed) :
@@ -917,11 +946,15 @@ static void random_rarity(struct lab *lab, struct rnd_state *rnd)
 static void random_event(struct lab *lab, struct rnd_state *rnd)
 {
 	struct i8254_tick_config config;
+	u64 due;
 
 	lab->now += prandom_u32_state(rnd) % (PERIOD / 4);
 	switch (prandom_u32_state(rnd) % 16) {
 	case 0 ... 4:
-		i8254_ticks_due(&lab->t, prandom_u32_state(rnd) % 4, lab->now);
+		due = prandom_u32_state(rnd) % 4;
+		if (prandom_u32_state(rnd) & 1)
+			i8254_ticks_stalled(&lab->t, due, lab->now);
+		i8254_ticks_due(&lab->t, due, lab->now);
 		break;
 	case 5 ... 6:
 		lab_mask(lab, prandom_u32_state(rnd) & 1);
@@ -984,6 +1017,7 @@ static struct kunit_case i8254_policy_cases[] = {
 	KUNIT_CASE(test_grid_is_kept_after_a_stall),
 	KUNIT_CASE(test_timer_turned_off_gives_one_tick_at_most),
 	KUNIT_CASE(test_mask_that_lasts_means_off),
+	KUNIT_CASE(test_mask_gets_no_older_in_a_stall),
 	KUNIT_CASE(test_slew_keeps_its_distance_and_catches_up_in_time),
 	KUNIT_CASE(test_slew_below_the_timer_floor_follows_acceptance),
 	KUNIT_CASE(test_switching_keeps_what_the_new_policy_can_hold),

@@ -272,11 +272,25 @@ static bool pit_drives_irq0(const struct kvm_pit *pit)
 	return !(pit->flags & KVM_PIT_FLAGS_HPET_LEGACY);
 }
 
+/*
+ * Is the vCPU that accepts ticks kept from running? So it is where others have its
+ * CPU, or where its thread is not in KVM_RUN: its VMM is stopped, or has something
+ * else to do. One that sleeps in HLT is not.
+ */
+static bool pit_guest_stalls(const struct kvm_pit *pit)
+{
+	struct kvm_vcpu *vcpu = pit->vcpu ?: kvm_get_vcpu(pit->kvm, 0);
+
+	return !vcpu || !mutex_is_locked(&vcpu->mutex) || READ_ONCE(vcpu->preempted);
+}
+
 static void pit_due(struct kvm_pit *pit, u64 n, u64 now)
 {
 	if (!n || !pit_drives_irq0(pit))
 		return;
 
+	if (pit->ticks.masked && pit_guest_stalls(pit))
+		i8254_ticks_stalled(&pit->ticks, n, now);
 	i8254_ticks_due(&pit->ticks, n, now);
 	trace_kvm_pit_due(pit_pid(pit), n, &pit->ticks);
 	if (atomic_read(&pit->kvm->arch.vapics_in_nmi_mode) > 0)

@@ -5,12 +5,14 @@
  *  - Masked outside of a tick, for a minute or for half a second: the timer was off.
  *    At the unmask there is one tick at most, then one every period, in the old
  *    phase.
- *  - Masked by the tick's handler, for a minute or for 1010 ms: that is off as well,
- *    since it lasts longer than a second.
+ *  - Masked by the tick's handler, for a minute or for 1010 ms, with nothing that
+ *    keeps the guest from going on: that is off as well, since it lasts longer than
+ *    a second.
  *  - Masked by the tick's handler, until 42 ms or 985 ms after the tick: part of its
  *    handling; what came due is delivered after the unmask, as the policy says.
  *    This includes a tick that was raised under the mask and that the IOAPIC
- *    dropped. Ticks in a row take 0.1 ms each.
+ *    dropped. The same until 1510 ms, where the guest is not run in that time.
+ *    Ticks in a row take 0.1 ms each.
  *  - Stopped by a control word for a minute, in the main loop or after 105 ms in the
  *    tick's handler, before its EOI, so that ticks are owed: at the start there is
  *    one tick at most, since OUT rises, and one that the irqchip had latched before;
@@ -60,6 +62,8 @@ static const struct policy policies[] = {
 /* The guest's; set by the host. */
 static bool mask_in_handler;
 static bool stops;	/* instead of masking */
+static bool waits;	/* in HLT, for guest_goes_on */
+static bool guest_goes_on;
 static bool guest_stop;
 static u64 guest_ticks;
 
@@ -94,6 +98,8 @@ static void irq0_handler(struct ex_regs *regs)
 	irq0_eoi();
 	if (last) {
 		pit_report(EVENT_MASKED);
+		while (waits && !READ_ONCE(guest_goes_on))
+			hlt();
 		turn_on();
 	}
 }
@@ -120,25 +126,28 @@ static void guest_code(void)
 	pit_rest();
 }
 
+/* Where the guest does not wait until then, it is not run. */
 struct scenario {
 	const char *name;
 	bool in_handler;
 	int until_ms;
 	bool stops;
+	bool waits;
 };
 
 static const struct scenario off_scenarios[] = {
 	{ "masked outside a tick for a minute", false, OFF_MS },
 	{ "masked outside a tick until 510 ms", false, 510 },
-	{ "masked by the handler for a minute", true, OFF_MS },
-	{ "masked by the handler for 1010 ms", true, 1010 },
+	{ "masked by the handler for a minute", true, OFF_MS, .waits = true },
+	{ "masked by the handler for 1010 ms", true, 1010, .waits = true },
 	{ "stopped outside a tick for a minute", false, OFF_MS, .stops = true },
 	{ "stopped by the handler for a minute", true, OFF_MS, .stops = true },
 };
 
 static const struct scenario handled_scenarios[] = {
 	{ "masked by the handler until 42 ms", true, 42 },
-	{ "masked by the handler until 985 ms", true, 985 },
+	{ "masked by the handler until 985 ms", true, 985, .waits = true },
+	{ "masked by the handler and not run until 1510 ms", true, 1510 },
 };
 
 static u64 run_to_mask(struct kvm_vcpu *vcpu)
@@ -191,11 +200,28 @@ static struct kvm_vm *create(struct kvm_vcpu **vcpu, const struct policy *policy
 	sync_global_to_guest(vm, mask_in_handler);
 	stops = s->stops;
 	sync_global_to_guest(vm, stops);
+	waits = s->waits;
+	sync_global_to_guest(vm, waits);
 	if (policy->by_reinject_control)
 		pit_set_reinject(vm, policy->value);
 	else
 		pit_set_policy(vm, policy->value);
 	return vm;
+}
+
+static bool get_to_mask_end(struct kvm_vcpu *vcpu, u64 end)
+{
+	if (!waits) {
+		sleep_until_ns(end);
+		return true;
+	}
+	if (pit_run(vcpu, end) != PIT_TIMEOUT) {
+		ksft_print_msg("an event under the mask\n");
+		return false;
+	}
+	*(bool *)addr_gva2hva(vcpu->vm, (vm_vaddr_t)&guest_goes_on) = true;
+	pit_wake(vcpu);
+	return true;
 }
 
 /* From the mask's end on, relative to the last tick before it. */
@@ -209,12 +235,11 @@ static bool run(struct pit_line *line, const struct policy *policy,
 
 	line->nr = 0;
 	last = run_to_mask(vcpu);
-	if (last) {
-		sleep_until_ns(last + s->until_ms * NSEC_PER_MSEC);
+	if (!last) {
+		ksft_print_msg("no ticks before the mask\n");
+	} else if (get_to_mask_end(vcpu, last + s->until_ms * NSEC_PER_MSEC)) {
 		record(vcpu, line, last, s->until_ms + span_ms);
 		ok = settled(vm, vcpu);
-	} else {
-		ksft_print_msg("no ticks before the mask\n");
 	}
 	pit_vm_free(vm);
 	return ok;
