@@ -73,16 +73,21 @@ static void ticks_anchor(struct i8254_ticks *t, u64 now)
 	t->replays = 0;
 }
 
-/* May a tick that comes due be raised right away? */
+/*
+ * May a tick that comes due be raised right away? Also where the last one's EOI is
+ * overdue: if it was lost with the irqchip's state, nothing else would get ticks
+ * going again, and if not, the irqchip's latch holds one.
+ */
 static bool ticks_can_raise_due(const struct i8254_ticks *t, u64 now)
 {
 	if (t->wanted)
 		return false;
 	if (t->config.policy->latch)
 		return true;
+	if (t->raising || ticks_not_before(t) > now)
+		return false;
 
-	return !t->raising && !t->unaccepted && !t->backlog &&
-	       ticks_not_before(t) <= now;
+	return t->unaccepted ? t->overdue : !t->backlog;
 }
 
 /* Owe @n ticks that came due, as far as they are not lost. */
@@ -185,6 +190,7 @@ enum i8254_raise i8254_ticks_take(struct i8254_ticks *t, u64 now)
 	/* The guest can be faster with its EOI than the caller's report. */
 	t->was_unaccepted = t->unaccepted;
 	t->unaccepted = true;
+	t->overdue = false;
 	return t->raising;
 }
 
@@ -324,7 +330,8 @@ void i8254_ticks_acked(struct i8254_ticks *t, u64 now)
  *
  * A mask that begins while a raised tick is not accepted is part of that
  * tick's handling, and what comes due under it is owed. One that begins with
- * no such tick means that the guest turned its timer off.
+ * no such tick means that the guest turned its timer off. One that ends while such
+ * a tick is not accepted makes its EOI overdue.
  */
 void i8254_ticks_masked(struct i8254_ticks *t, bool masked, u64 now)
 {
@@ -340,6 +347,7 @@ void i8254_ticks_masked(struct i8254_ticks *t, bool masked, u64 now)
 
 	ticks_expire_mask(t, now);
 	t->masked = false;
+	t->overdue = t->unaccepted;
 	if (t->held)
 		t->again = true;
 }
@@ -418,6 +426,8 @@ void i8254_ticks_save(const struct i8254_ticks *t, u64 now,
 		s->ticks |= KVM_PIT_TICKS_WANTED;
 	if (t->unaccepted)
 		s->ticks |= KVM_PIT_TICKS_UNACCEPTED;
+	if (t->unaccepted && t->overdue)
+		s->ticks |= KVM_PIT_TICKS_OVERDUE;
 	if (t->held) {
 		s->ticks |= KVM_PIT_TICKS_HELD;
 		if (t->again)
@@ -456,6 +466,7 @@ void i8254_ticks_load(struct i8254_ticks *t, u64 period, u64 now,
 	t->wanted = s->ticks & KVM_PIT_TICKS_WANTED;
 	t->unaccepted = s->ticks & KVM_PIT_TICKS_UNACCEPTED;
 	t->was_unaccepted = false;
+	t->overdue = s->ticks & KVM_PIT_TICKS_OVERDUE;
 	t->held = s->backlog && s->ticks & KVM_PIT_TICKS_HELD;
 	t->again = s->ticks & KVM_PIT_TICKS_AGAIN;
 	t->held_owed = s->ticks & KVM_PIT_TICKS_HELD_OWED;

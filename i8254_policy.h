@@ -90,6 +90,8 @@ struct i8254_tick_config {
  *	got back
  * @unaccepted: a raised tick waits for the guest's EOI
  * @was_unaccepted: the same, but for the tick in @raising
+ * @overdue: that EOI may never come: IRQ0 was unmasked before it, which a handler
+ *	hardly does, but a guest that sets up its irqchips anew
  * @held: a tick was raised, but its line was masked: the 8259 has latched it, an
  *	IOAPIC has dropped it, and it is raised there again on unmask
  * @held_owed: the held tick came from the backlog
@@ -125,6 +127,7 @@ struct i8254_ticks {
 	enum i8254_raise raising;
 	bool unaccepted;
 	bool was_unaccepted;
+	bool overdue;
 	bool held;
 	bool held_owed;
 	u64 backlog;

@@ -764,6 +764,40 @@ static void test_saved_ticks_go_on_as_they_would_have(struct kunit *test)
 	}
 }
 
+/*
+ * The irqchip is set up anew, and forgets the tick that it has. A due tick gets
+ * ticks going again, once IRQ0 is unmasked.
+ */
+static void test_a_lost_eoi_is_not_waited_for_for_ever(struct kunit *test)
+{
+	for (int i = 0; i < ARRAY_SIZE(replaying); i++)
+		for (int saved = 0; saved < 2; saved++) {
+			struct lab *lab = lab_new(test, replaying[i]);
+
+			lab->busy = U64_MAX;
+			lab->accepted = 1;
+			lab_run_ms(lab, 50);
+			KUNIT_ASSERT_TRUE(test, lab->irr);
+			lab->irr = false;
+			lab_mask(lab, true);
+			lab_run_ms(lab, 50);
+			KUNIT_EXPECT_FALSE(test, lab->irr);
+			lab_mask(lab, false);
+			KUNIT_EXPECT_FALSE(test, lab->irr);
+
+			if (saved)
+				lab = lab_saved_and_loaded(test, lab);
+			lab->busy = 0;
+			lab->accepted = 0;
+			lab_run_ms(lab, 150);
+			/* the first one is gone, all others get there */
+			KUNIT_EXPECT_EQ(test, lab->accepted, lab->seen - 1);
+			KUNIT_EXPECT_EQ(test, lab->t.backlog, 0);
+			KUNIT_EXPECT_EQ(test, lab->t.lost, 0);
+			expect_law(test, &lab->t);
+		}
+}
+
 static void test_loading_ticks_loses_those_that_were_owed(struct kunit *test)
 {
 	struct lab *lab = lab_new(test, "delay");
@@ -1026,6 +1060,7 @@ static struct kunit_case i8254_policy_cases[] = {
 	KUNIT_CASE(test_bounds_hold_in_random_lives),
 	KUNIT_CASE_SLOW(test_bounds_hold_in_millions_of_events),
 	KUNIT_CASE(test_saved_ticks_go_on_as_they_would_have),
+	KUNIT_CASE(test_a_lost_eoi_is_not_waited_for_for_ever),
 	KUNIT_CASE(test_loading_ticks_loses_those_that_were_owed),
 	KUNIT_CASE(test_reprogramming_drops_what_was_owed),
 	KUNIT_CASE(test_batched_ticks_are_all_delivered),

@@ -7,6 +7,9 @@
  *    that): counted over a second, exact to one.
  *  - Through the IOAPIC to vCPU 0 and to vCPU 1, whose EOIs count: after 200 ms
  *    in which it took none it gets what the policy says, exact to one.
+ *  - Where an EOI gets lost with the irqchip's state, or is not told to the PIT,
+ *    ticks go on, 100 in a second: a guest moves from the i8259 to the IOAPIC as
+ *    Linux does, with a tick in the i8259; it changes the vector in its handler.
  *  - From 100 Hz to 16 kHz no tick is missing under delay: after a second the
  *    guest took as many as came due by then, within 1 ms.
  *  - One-shots fire once, at their time to 1 ms. Modes 1 and 5 never fire: gate
@@ -200,6 +203,86 @@ static void test_ioapic(const struct policy *policy, int target)
 }
 
 /*
+ * EOIs that are lost
+ */
+
+#define LVT_MASKED	BIT(16)
+#define OTHER_VECTOR	(PIT_IRQ_VECTOR + 1)
+
+static void take_ticks(void)
+{
+	pit_sti();
+	for (;;)
+		hlt();
+}
+
+/* KVM's i8259 forgets the tick, and tells nobody where no LVT0 takes its interrupts. */
+static void guest_leaves_pic(void)
+{
+	x2apic_enable();
+	pic_init(0xfe);
+	pit_program(0, 2, COUNT_100HZ);
+	while (!(pit_inb(PIC_MASTER_CMD) & 1))
+		;
+	pic_mask_irq0(true);
+	x2apic_write_reg(APIC_LVT0, LVT_MASKED | APIC_DM_EXTINT);
+	pic_init(0xff);
+	ioapic_init(0);
+	pit_report(EVENT_READY);
+	take_ticks();
+}
+
+/* KVM's IOAPIC finds who waits for an EOI by the vector that is there then. */
+static bool guest_changes_vector;
+
+static void change_vector(int vector)
+{
+	ioapic_mask_pit(true);
+	ioapic_write(0x10 + 2 * IOAPIC_PIT_PIN, vector);
+}
+
+static void count_and_change_vector(struct ex_regs *regs)
+{
+	pit_ticks++;
+	if (guest_changes_vector)
+		change_vector(pit_ticks % 2 ? OTHER_VECTOR : PIT_IRQ_VECTOR);
+	irq0_eoi();
+}
+
+static void guest_changes_vectors(void)
+{
+	guest_changes_vector = true;
+	irq0_init();
+	pit_program(0, 2, COUNT_100HZ);
+	pit_report(EVENT_READY);
+	take_ticks();
+}
+
+static const struct lost_eoi {
+	const char *name;
+	void (*guest)(void);
+} lost_eois[] = {
+	{ "from the i8259 to the IOAPIC", guest_leaves_pic },
+	{ "another vector in the handler", guest_changes_vectors },
+};
+
+static void test_lost_eoi(const struct lost_eoi *lost, const struct policy *policy)
+{
+	struct kvm_vcpu *vcpu;
+	struct kvm_vm *vm = pit_vm_create(&vcpu, lost->guest, count_and_change_vector);
+	bool ok;
+
+	vm_install_exception_handler(vm, OTHER_VECTOR, count_and_change_vector);
+	pit_set_irq0_way(vm, true);
+	pit_set_policy(vm, policy->value);
+	run_to_ready(vcpu);
+	ok = pit_is_near(pit_ticks_in(vcpu, NSEC_PER_SEC), 100, 1, "ticks in a second");
+	ok &= stops_with_no_tick_missing(vm);
+	ksft_test_result(ok, "%s: %s\n", policy->name, lost->name);
+	pit_vm_free(vm);
+}
+
+/*
  * Rates
  */
 
@@ -360,18 +443,22 @@ static void test_stop(const struct stop *stop)
 
 static void test_policy(const struct policy *policy)
 {
-	int target;
+	int i, target;
 
 	if (!pit_has_policies()) {
 		pit_skip("%s: LVT0 in NMI mode", policy->name);
 		for (target = 0; target < 2; target++)
 			pit_skip("%s: IOAPIC, IRQ0 to vCPU %d", policy->name,
 				 target);
+		for (i = 0; i < ARRAY_SIZE(lost_eois); i++)
+			pit_skip("%s: %s", policy->name, lost_eois[i].name);
 		return;
 	}
 	test_nmi(policy);
 	for (target = 0; target < 2; target++)
 		test_ioapic(policy, target);
+	for (i = 0; i < ARRAY_SIZE(lost_eois); i++)
+		test_lost_eoi(&lost_eois[i], policy);
 }
 
 int main(void)
@@ -381,7 +468,7 @@ int main(void)
 	prctl(PR_SET_TIMERSLACK, 1);
 	ksft_print_header();
 	pit_require_debugfs();
-	ksft_set_plan(3 * ARRAY_SIZE(policies) + 2 * ARRAY_SIZE(rates) +
+	ksft_set_plan((3 + ARRAY_SIZE(lost_eois)) * ARRAY_SIZE(policies) + 2 * ARRAY_SIZE(rates) +
 		      ARRAY_SIZE(one_shots) + ARRAY_SIZE(stops));
 
 	for (i = 0; i < ARRAY_SIZE(policies); i++)

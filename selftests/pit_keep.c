@@ -369,7 +369,7 @@ BAD(masked_owed, t->masked_owed, 1)
 BAD(clock_ns, t->clock_ns, 839)
 BAD(counter, t->counter[1], KVM_PIT_COUNTER_LOADING | KVM_PIT_COUNTER_COUNTING)
 BAD(mode_bit2, t->counter[0], KVM_PIT_COUNTER_MODE_BIT2; s->channels[0].mode = 4)
-BAD(ticks, t->ticks, 1 << 7)
+BAD(overdue, t->ticks, KVM_PIT_TICKS_OVERDUE)
 BAD(again, t->ticks, KVM_PIT_TICKS_AGAIN)
 BAD(held_owed, t->ticks, KVM_PIT_TICKS_HELD_OWED)
 BAD(off, t->ticks, KVM_PIT_TICKS_OFF)
@@ -397,7 +397,7 @@ static const struct {
 	{ "backlog", bad_backlog }, { "limit", bad_limit },
 	{ "masked_clocks", bad_masked_clocks }, { "masked_owed", bad_masked_owed },
 	{ "clock_ns", bad_clock_ns }, { "counter", bad_counter },
-	{ "mode bit 2", bad_mode_bit2 }, { "ticks", bad_ticks }, { "again", bad_again },
+	{ "mode bit 2", bad_mode_bit2 }, { "overdue", bad_overdue }, { "again", bad_again },
 	{ "held_owed", bad_held_owed }, { "off", bad_off }, { "held", bad_held },
 	{ "pad", bad_pad }, { "count 0", bad_count_0 }, { "count", bad_count },
 	{ "mode", bad_mode }, { "mode 254", bad_mode_254 }, { "access", bad_access },
