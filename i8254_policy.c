@@ -162,6 +162,18 @@ u64 i8254_ticks_next(const struct i8254_ticks *t)
 }
 
 /**
+ * i8254_ticks_off - did the guest turn its timer off at the irqchips?
+ * @t: the VM's ticks
+ *
+ * Return: whether nothing comes of a tick that comes due, for as long as IRQ0 is
+ * masked: one is held already, and no more are owed.
+ */
+bool i8254_ticks_off(const struct i8254_ticks *t)
+{
+	return t->masked && t->mask_off && t->held;
+}
+
+/**
  * i8254_ticks_take - take a tick to raise
  * @t: the VM's ticks
  * @now: in clocks

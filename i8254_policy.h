@@ -173,6 +173,7 @@ void i8254_ticks_load(struct i8254_ticks *t, u64 period, u64 now,
 void i8254_ticks_stalled(struct i8254_ticks *t, u64 n, u64 now);
 void i8254_ticks_due(struct i8254_ticks *t, u64 n, u64 now);
 u64 i8254_ticks_next(const struct i8254_ticks *t);
+bool i8254_ticks_off(const struct i8254_ticks *t);
 enum i8254_raise i8254_ticks_take(struct i8254_ticks *t, u64 now);
 void i8254_ticks_raised(struct i8254_ticks *t, int result, u64 now);
 void i8254_ticks_acked(struct i8254_ticks *t, u64 now);

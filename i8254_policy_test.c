@@ -453,6 +453,24 @@ static void test_mask_gets_no_older_in_a_stall(struct kunit *test)
 		}
 }
 
+/* What comes due while the guest has its timer off needs no look at it. */
+static void test_a_timer_that_is_off_is_known_to_be(struct kunit *test)
+{
+	for (int i = 0; i < ARRAY_SIZE(all); i++) {
+		struct lab *lab = lab_new(test, all[i]);
+
+		lab_run_ms(lab, 25);
+		lab_mask(lab, true);
+		KUNIT_EXPECT_FALSE(test, i8254_ticks_off(&lab->t));
+		lab_run_ms(lab, 25);
+		KUNIT_EXPECT_TRUE(test, i8254_ticks_off(&lab->t));
+		lab_run_ms(lab, 500);
+		KUNIT_EXPECT_TRUE(test, i8254_ticks_off(&lab->t));
+		lab_mask(lab, false);
+		KUNIT_EXPECT_FALSE(test, i8254_ticks_off(&lab->t));
+	}
+}
+
 static void test_slew_keeps_its_distance_and_catches_up_in_time(struct kunit *test)
 {
 	static const u32 rates[] = { 1, 7, 50, 100, 300, 900 };
@@ -1052,6 +1070,7 @@ static struct kunit_case i8254_policy_cases[] = {
 	KUNIT_CASE(test_timer_turned_off_gives_one_tick_at_most),
 	KUNIT_CASE(test_mask_that_lasts_means_off),
 	KUNIT_CASE(test_mask_gets_no_older_in_a_stall),
+	KUNIT_CASE(test_a_timer_that_is_off_is_known_to_be),
 	KUNIT_CASE(test_slew_keeps_its_distance_and_catches_up_in_time),
 	KUNIT_CASE(test_slew_below_the_timer_floor_follows_acceptance),
 	KUNIT_CASE(test_switching_keeps_what_the_new_policy_can_hold),

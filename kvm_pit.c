@@ -51,6 +51,9 @@
 
 #define PIT_RAISES_AT_ONCE	16
 
+/* How often a timer that the guest has off is looked at: each second. */
+#define PIT_LOOK_CLOCKS		1193182
+
 /* How long a tick waits for a vCPU's thread to raise it: 10 ms. */
 #define PIT_PATIENCE_CLOCKS	11932
 
@@ -314,6 +317,21 @@ static u64 pit_sync(struct kvm_pit *pit)
 }
 
 /*
+ * When a tick has to be looked at, for what may come of it. While the guest has its
+ * timer off that is once a second: KVM does not tell of all ways to unmask IRQ0.
+ */
+static u64 pit_next_due(const struct kvm_pit *pit, u64 now)
+{
+	u64 next = i8254_next_rise(&pit->chip, 0);
+
+	if (!i8254_ticks_off(&pit->ticks) ||
+	    atomic_read(&pit->kvm->arch.vapics_in_nmi_mode) > 0)
+		return next;
+
+	return max(next, roundup(now + 1, PIT_LOOK_CLOCKS));
+}
+
+/*
  * For the next tick, due or owed; @next is what the policy has next. Where that
  * waits for a vCPU's thread already, no longer than that may take: the thread may
  * have something else to do.
@@ -325,7 +343,7 @@ static void pit_arm(struct kvm_pit *pit, u64 now, u64 next)
 	if (next <= now)
 		next = pit->kicked ? now + PIT_PATIENCE_CLOCKS : I8254_NEVER;
 	if (pit_drives_irq0(pit))
-		next = min(next, i8254_next_rise(&pit->chip, 0));
+		next = min(next, pit_next_due(pit, now));
 	if (next == I8254_NEVER) {
 		/* Where it is just firing it finds nothing to do. */
 		hrtimer_try_to_cancel(&pit->timer);
@@ -575,7 +593,8 @@ static void pit_task_work_fn(struct callback_head *task_work)
 
 /*
  * The guest's EOI, on the vCPU's thread, the irqchip's lock dropped. Mostly no
- * tick was waiting for it, and the timer is right as it is.
+ * tick was waiting for it, and the timer is right as it is. Not so where IRQ0 was
+ * taken for masked.
  */
 static void pit_ack_irq(struct kvm_irq_ack_notifier *notifier)
 {
@@ -585,9 +604,10 @@ static void pit_ack_irq(struct kvm_irq_ack_notifier *notifier)
 
 	spin_lock_irqsave(&pit->lock, irqflags);
 	pit->vcpu = kvm_get_running_vcpu();
+	waiting = i8254_ticks_off(&pit->ticks);
 	i8254_ticks_acked(&pit->ticks, pit_now(pit));
 	trace_kvm_pit_ack(pit_pid(pit), &pit->ticks);
-	waiting = i8254_ticks_next(&pit->ticks) != I8254_NEVER;
+	waiting |= i8254_ticks_next(&pit->ticks) != I8254_NEVER;
 	spin_unlock_irqrestore(&pit->lock, irqflags);
 
 	if (waiting)

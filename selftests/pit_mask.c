@@ -8,6 +8,8 @@
  *  - Masked by the tick's handler, for a minute or for 1010 ms, with nothing that
  *    keeps the guest from going on: that is off as well, since it lasts longer than
  *    a second.
+ *    Its vCPU is not woken up more than once a second then, for ticks of which
+ *    nothing comes.
  *  - Masked by the tick's handler, until 42 ms or 985 ms after the tick: part of its
  *    handling; what came due is delivered after the unmask, as the policy says.
  *    This includes a tick that was raised under the mask and that the IOAPIC
@@ -209,16 +211,42 @@ static struct kvm_vm *create(struct kvm_vcpu **vcpu, const struct policy *policy
 	return vm;
 }
 
+static u64 halt_wakeups(struct kvm_vm *vm)
+{
+	return pit_has_policies() ? pit_counter(vm, "../halt_wakeup") : 0;
+}
+
+/*
+ * In the first second the timer is not off yet, and each tick that comes due is one;
+ * so is the host's signal at the end.
+ */
+static bool sleeps(struct kvm_vm *vm, u64 wakeups, int ms)
+{
+	u64 most = 1000 / 20 + ms / 1000 + 3;
+
+	wakeups = halt_wakeups(vm) - wakeups;
+	if (wakeups <= most)
+		return true;
+	ksft_print_msg("%lu wake-ups in %d ms, %lu expected at most\n", wakeups, ms, most);
+	return false;
+}
+
 static bool get_to_mask_end(struct kvm_vcpu *vcpu, u64 end)
 {
+	int ms = (end - now_ns()) / NSEC_PER_MSEC;
+	u64 wakeups;
+
 	if (!waits) {
 		sleep_until_ns(end);
 		return true;
 	}
+	wakeups = halt_wakeups(vcpu->vm);
 	if (pit_run(vcpu, end) != PIT_TIMEOUT) {
 		ksft_print_msg("an event under the mask\n");
 		return false;
 	}
+	if (!sleeps(vcpu->vm, wakeups, ms))
+		return false;
 	*(bool *)addr_gva2hva(vcpu->vm, (vm_vaddr_t)&guest_goes_on) = true;
 	pit_wake(vcpu);
 	return true;
