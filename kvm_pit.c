@@ -704,7 +704,10 @@ int kvm_pit_enable_cap(struct kvm *kvm, const struct kvm_enable_cap *cap)
 	if (!pit)
 		return -ENXIO;
 
+	spin_lock_irq(&pit->lock);
+	/* The lock is for those who look more than once; not all hold it. */
 	WRITE_ONCE(pit->keep_state, cap->args[1] & KVM_PIT_TICK_KEEP_STATE);
+	spin_unlock_irq(&pit->lock);
 	pit_configure(pit, &config);
 	return 0;
 }
@@ -964,8 +967,12 @@ static int pit_set_kept_state(struct kvm_pit *pit, const struct kvm_pit_state2 *
 static int pit_policy_show(struct seq_file *m, void *unused)
 {
 	struct kvm_pit *pit = m->private;
+	const struct i8254_policy *policy;
 
-	seq_printf(m, "%s\n", pit->ticks.config.policy->name);
+	spin_lock_irq(&pit->lock);
+	policy = pit->ticks.config.policy;
+	spin_unlock_irq(&pit->lock);
+	seq_printf(m, "%s\n", policy->name);
 	return 0;
 }
 
@@ -1009,9 +1016,11 @@ static const struct file_operations pit_policy_fops = {
 /* From one of counter 0's ticks to the next; 0: it is not periodic. */
 static int pit_period_ns_get(void *data, u64 *ns)
 {
-	const struct kvm_pit *pit = data;
+	struct kvm_pit *pit = data;
 
-	*ns = i8254_clocks_to_ns(READ_ONCE(pit->ticks.period));
+	spin_lock_irq(&pit->lock);
+	*ns = i8254_clocks_to_ns(pit->ticks.period);
+	spin_unlock_irq(&pit->lock);
 	return 0;
 }
 DEFINE_DEBUGFS_ATTRIBUTE(pit_period_ns_fops, pit_period_ns_get, NULL, "%llu\n");
