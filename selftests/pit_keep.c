@@ -25,7 +25,7 @@
 #define HELD_NS		(105 * NSEC_PER_MSEC)
 #define STOPPED_NS	(333 * NSEC_PER_MSEC)
 #define FIRST_NS	(2 * NSEC_PER_MSEC)
-#define SPAN_NS		(900 * NSEC_PER_MSEC)
+#define SPAN_NS		(890 * NSEC_PER_MSEC)	/* half a period before a tick */
 #define RATE		50
 #define LIMIT		20
 
