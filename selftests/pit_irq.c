@@ -233,8 +233,6 @@ static void guest_leaves_pic(void)
 }
 
 /* KVM's IOAPIC finds who waits for an EOI by the vector that is there then. */
-static bool guest_changes_vector;
-
 static void change_vector(int vector)
 {
 	ioapic_mask_pit(true);
@@ -243,15 +241,12 @@ static void change_vector(int vector)
 
 static void count_and_change_vector(struct ex_regs *regs)
 {
-	pit_ticks++;
-	if (guest_changes_vector)
-		change_vector(pit_ticks % 2 ? OTHER_VECTOR : PIT_IRQ_VECTOR);
-	irq0_eoi();
+	change_vector(pit_ticks % 2 ? PIT_IRQ_VECTOR : OTHER_VECTOR);
+	pit_count_tick(regs);
 }
 
 static void guest_changes_vectors(void)
 {
-	guest_changes_vector = true;
 	irq0_init();
 	pit_program(0, 2, COUNT_100HZ);
 	pit_report(EVENT_READY);
@@ -261,18 +256,19 @@ static void guest_changes_vectors(void)
 static const struct lost_eoi {
 	const char *name;
 	void (*guest)(void);
+	void (*irq0)(struct ex_regs *regs);
 } lost_eois[] = {
-	{ "from the i8259 to the IOAPIC", guest_leaves_pic },
-	{ "another vector in the handler", guest_changes_vectors },
+	{ "from the i8259 to the IOAPIC", guest_leaves_pic, pit_count_tick },
+	{ "another vector in the handler", guest_changes_vectors, count_and_change_vector },
 };
 
 static void test_lost_eoi(const struct lost_eoi *lost, const struct policy *policy)
 {
 	struct kvm_vcpu *vcpu;
-	struct kvm_vm *vm = pit_vm_create(&vcpu, lost->guest, count_and_change_vector);
+	struct kvm_vm *vm = pit_vm_create(&vcpu, lost->guest, lost->irq0);
 	bool ok;
 
-	vm_install_exception_handler(vm, OTHER_VECTOR, count_and_change_vector);
+	vm_install_exception_handler(vm, OTHER_VECTOR, lost->irq0);
 	pit_set_irq0_way(vm, true);
 	pit_set_policy(vm, policy->value);
 	run_to_ready(vcpu);
