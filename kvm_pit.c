@@ -275,6 +275,12 @@ static bool pit_drives_irq0(const struct kvm_pit *pit)
 	return !(pit->flags & KVM_PIT_FLAGS_HPET_LEGACY);
 }
 
+/* The vCPU that accepts ticks, as far as EOIs have shown; NULL: there is none yet. */
+static struct kvm_vcpu *pit_accepting_vcpu(const struct kvm_pit *pit)
+{
+	return pit->vcpu ?: kvm_get_vcpu(pit->kvm, 0);
+}
+
 /*
  * Is the vCPU that accepts ticks kept from running? So it is where others have its
  * CPU, or where its thread is not in KVM_RUN: its VMM is stopped, or has something
@@ -282,7 +288,7 @@ static bool pit_drives_irq0(const struct kvm_pit *pit)
  */
 static bool pit_guest_stalls(const struct kvm_pit *pit)
 {
-	struct kvm_vcpu *vcpu = pit->vcpu ?: kvm_get_vcpu(pit->kvm, 0);
+	struct kvm_vcpu *vcpu = pit_accepting_vcpu(pit);
 
 	return !vcpu || !mutex_is_locked(&vcpu->mutex) || READ_ONCE(vcpu->preempted);
 }
@@ -385,7 +391,7 @@ static struct kvm_vcpu *pit_next_vcpu(const struct kvm_pit *pit)
 	if (vcpu && vcpu->kvm == pit->kvm)
 		return vcpu;
 
-	vcpu = pit->vcpu ?: kvm_get_vcpu(pit->kvm, 0);
+	vcpu = pit_accepting_vcpu(pit);
 	if (!vcpu || !mutex_is_locked(&vcpu->mutex))
 		return NULL;
 
