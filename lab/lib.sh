@@ -41,11 +41,32 @@ selftest_run() {
 	esac
 }
 
-# build_selftests SERIES LOG: the output goes to the file LOG, and is shown where it fails.
+# quietly LOG FAILURE COMMAND...: the output goes to the end of the file LOG; where COMMAND fails, that
+# is shown, and FAILURE is what is said.
+quietly() {
+	local log=$1 failure=$2
+	shift 2
+	"$@" >>"$log" 2>&1 || { tail -n 30 "$log" >&2; die "$failure, see ${log#"$TOP"/}"; }
+}
+
+# build_selftests SERIES LOG
 build_selftests() {
 	say "building the selftests for Linux $1"
-	make -s -C "$TOP/selftests" SERIES="$1" >"$2" 2>&1 ||
-		{ tail -n 20 "$2" >&2; die "the selftests do not build"; }
+	: >"$2"
+	quietly "$2" "the selftests for Linux $1 do not build" make -s -C "$TOP/selftests" SERIES="$1"
+}
+
+# apt_get DIR ARG...: apt-get with the sources of DIR/sources.list. Its lists, its state and what it
+# downloads are in DIR too, so that the machine's stay what they are.
+apt_get() {
+	local dir=$1
+	shift
+	mkdir -p "$dir"/{lists,archives}/partial
+	touch "$dir/status"
+	apt-get -q -y -o "Dir::State=$dir" -o "Dir::State::Status=$dir/status" -o "Dir::Cache=$dir" \
+		-o "Dir::Etc::SourceList=$dir/sources.list" -o Dir::Etc::SourceParts=/dev/null \
+		-o Dir::Etc::Preferences=/dev/null -o Dir::Etc::PreferencesParts=/dev/null \
+		-o APT::Sandbox::User="$(id -un)" "$@"
 }
 
 # The first lines of what a script of the lab writes to Documentation.
