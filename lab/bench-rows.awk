@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# The rows of lab/bench with their figures: WHAT|UNIT|STOCK|MODULE|RATIO|TARGET|MET, out of lines
+# The rows of lab/bench with their figures: WHAT|UNIT|STOCK|MODULE|RATIO|TARGET|MET|SPLIT|OFF, out of lines
 # PIT KEY VALUE and of lab/bench.rows, which comes last. Of a key that comes several times it is the
 # median: lab/median.awk.
 
@@ -23,6 +23,7 @@ FILENAME !~ /rows$/ { split($0, f, " "); values[f[1], f[2]] = values[f[1], f[2]]
 		met = number(module) && size <= target[2] + 0 ? "yes" : "no"
 	} else
 		text = "-"
-	print $2 "|" $3 "|" stock "|" module "|" ratio "|" text "|" met
+	print $2 "|" $3 "|" stock "|" module "|" ratio "|" text "|" met \
+		"|" figure("split", $1) "|" figure("off", $1)
 }
 END { exit missing }

@@ -12,94 +12,17 @@
  * the PIT in it, for every PIT alike.
  */
 #include <dirent.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
-#include "pit.h"
+#include "bench_guest.h"
 
-#define MAX_SAMPLES	8192
+struct bench bench;
 
-#define BENCH_DONE	0x01
-
-/*
- * The guests. What they are told and what they find is in here.
- */
-static struct bench {
-	u64 tsc_khz;
-	u32 count;		/* the counter's, 0: it is stopped */
-	bool halt;		/* what the guest does between ticks */
-	u64 rounds;		/* the counter is programmed so often, */
-	u64 ticks;		/* each time for so many ticks */
-	u64 window;		/* or the guest does it for so long, in ns */
-
-	u64 load;		/* TSC of the last OUT to the counter */
-	u64 taken;		/* ticks since */
-	u64 loops;
-	u64 end;		/* ns from load to the end */
-	u64 edge;		/* of so many ticks at either end it keeps */
-	s64 first;		/* how late the earliest was of the first ones, */
-	s64 last;		/* and of the last ones */
-
-	u64 nr;
-	s64 samples[MAX_SAMPLES];
-} bench;
-
-static inline u64 ns_since(u64 tsc)
-{
-	return (rdtsc() - tsc) * 1000000 / bench.tsc_khz;
-}
-
-static inline void spin(u64 ns)
-{
-	u64 start = rdtsc();
-
-	while (ns_since(start) < ns)
-		;
-}
-
-static inline s64 late(u64 ns)
-{
-	return ns - pit_clocks_to_ns(bench.taken * bench.count);
-}
-
-static void program(void)
-{
-	pit_outb(PIT_CONTROL, 0x34);
-	pit_outb(PIT_CH0, bench.count & 0xff);
-	bench.taken = 0;
-	bench.load = rdtsc();
-	pit_outb(PIT_CH0, bench.count >> 8);
-}
-
-/*
- * No tick of before comes later. Nor does the one that a control word makes where
- * it takes OUT from low to high.
- */
-static void quiet(void)
-{
-	u64 nr = bench.nr;
-
-	pit_stop();
-	pit_outb(PIT_CONTROL, 0x34);
-	pit_sti();
-	spin(200000);
-	pit_cli();
-	bench.nr = nr;
-}
-
-/* The handlers of IRQ0 */
-
-static void sample_late(struct ex_regs *regs)
-{
-	u64 now = ns_since(bench.load);
-
-	bench.taken++;
-	if (bench.nr < MAX_SAMPLES)
-		bench.samples[bench.nr++] = late(now);
-	pic_eoi();
-}
+/* Guests that the host stops */
 
 static void sample_time(struct ex_regs *regs)
 {
@@ -111,146 +34,11 @@ static void sample_time(struct ex_regs *regs)
 	pic_eoi();
 }
 
-/*
- * Where ticks come in batches, the earliest of them come behind the EOI of the
- * one before. The first tick of all does not: it would be an error.
- */
-static void sample_edges(struct ex_regs *regs)
-{
-	u64 now = ns_since(bench.load);
-
-	bench.taken++;
-	if (!bench.load || bench.taken == 1)
-		;	/* that of the control word, or the first */
-	else if (bench.taken <= bench.edge)
-		bench.first = min(bench.first, late(now));
-	else if (bench.taken > bench.ticks - bench.edge)
-		bench.last = min(bench.last, late(now));
-	pic_eoi();
-}
-
-static void count_only(struct ex_regs *regs)
-{
-	bench.taken++;
-	pic_eoi();
-}
-
-/* With interrupts on for ticks only where it halts. */
-static void wait_for_ticks(u64 ticks)
-{
-	if (!bench.halt) {
-		pit_sti();
-		while (READ_ONCE(bench.taken) < ticks)
-			bench.loops++;
-		pit_cli();
-		return;
-	}
-	while (READ_ONCE(bench.taken) < ticks)
-		asm volatile("sti; hlt; cli" : : : "memory");
-}
-
-static void done(void)
-{
-	pit_stop();
-	for (;;)
-		pit_report(BENCH_DONE);
-}
-
-/* Each round begins elsewhere between two of the host's own ticks. */
-static void guest_rounds(void)
-{
-	u64 round, random = 1;
-
-	pic_init(0xfe);
-	for (round = 0; round < bench.rounds; round++) {
-		quiet();
-		random = random * 6364136223846793005ULL + 1442695040888963407ULL;
-		spin((random >> 33) % 4000000);
-		program();
-		wait_for_ticks(bench.ticks);
-	}
-	done();
-}
-
-/* How often the guest gets around a loop in a time. */
-static void guest_loops(void)
-{
-	u64 start;
-
-	pic_init(0xfe);
-	if (bench.count) {
-		quiet();
-		program();
-	}
-	start = rdtsc();
-	pit_sti();
-	while (ns_since(start) < bench.window)
-		bench.loops++;
-	pit_cli();
-	bench.nr = bench.taken;
-	done();
-}
-
-/* Ticks until a time, and what is on its way then. */
-static void guest_counts(void)
-{
-	pic_init(0xfe);
-	quiet();
-	program();
-	while (ns_since(bench.load) < bench.window)
-		asm volatile("sti; hlt; cli" : : : "memory");
-	bench.end = ns_since(bench.load);
-	pit_stop();
-	pit_sti();
-	spin(1000000);
-	pit_cli();
-	done();
-}
-
-static void guest_ticks(void)
-{
-	pic_init(0xfe);
-	quiet();
-	program();
-	wait_for_ticks(bench.ticks);
-	done();
-}
-
-/* The host stops it. */
 static void guest_forever(void)
 {
 	pic_init(0xfe);
 	program();
 	wait_for_ticks(~0ULL);
-}
-
-enum { PORT_READ, PORT_LATCH, PORT_RELOAD, PORT_NONE };
-
-static void guest_ports(void)
-{
-	u64 start;
-
-	pic_init(0xff);
-	program();
-	for (bench.nr = 0; bench.nr < bench.rounds; bench.nr++) {
-		start = rdtsc();
-		switch (bench.ticks) {
-		case PORT_READ:
-			pit_inb(PIT_CH0);
-			break;
-		case PORT_LATCH:
-			pit_outb(PIT_CONTROL, 0);
-			pit_inb(PIT_CH0);
-			pit_inb(PIT_CH0);
-			break;
-		case PORT_RELOAD:
-			pit_outb(PIT_CH0, bench.count & 0xff);
-			pit_outb(PIT_CH0, bench.count >> 8);
-			break;
-		}
-		bench.samples[bench.nr] = ns_since(start);
-	}
-	done();
 }
 
 /*
@@ -305,13 +93,41 @@ static void run_to_end(struct kvm_vcpu *vcpu)
 	TEST_ASSERT(pit_event(vcpu) == BENCH_DONE, "the guest does something else");
 }
 
+/* A command that runs the guest in QEMU, and the file that is its memory */
+static const char *qemu_command, *qemu_ram;
+
+static struct bench *run_in_qemu(enum bench_guest guest, const struct bench *b)
+{
+	static struct bench *shared;
+	int fd, status;
+
+	if (!shared) {
+		fd = open(qemu_ram, O_RDWR);
+		TEST_ASSERT(fd >= 0, "cannot open %s", qemu_ram);
+		shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED,
+			      fd, BENCH_QEMU_GPA);
+		TEST_ASSERT(shared != MAP_FAILED, "cannot map %s", qemu_ram);
+		close(fd);
+	}
+	*shared = *b;
+	shared->tsc_khz = khz;
+	shared->guest = guest;
+	status = system(qemu_command);
+	/* That of QEMU's isa-debug-exit */
+	TEST_ASSERT(WIFEXITED(status) && WEXITSTATUS(status) == (BENCH_DONE << 1 | 1),
+		    "QEMU ends with %#x", status);
+	return shared;
+}
+
 /* Run that guest to its end. */
-static struct bench *run(struct kvm_vm **vm, void *guest_code, void *irq0,
-			 const struct bench *b)
+static struct bench *run(struct kvm_vm **vm, enum bench_guest guest, const struct bench *b)
 {
 	struct kvm_vcpu *vcpu;
 
-	*vm = create(&vcpu, guest_code, irq0, b);
+	*vm = NULL;
+	if (qemu_command)
+		return run_in_qemu(guest, b);
+	*vm = create(&vcpu, bench_guests[guest].code, bench_guests[guest].irq0, b);
 	run_to_end(vcpu);
 	return found(*vm);
 }
@@ -325,6 +141,7 @@ static int by_value(const void *a, const void *b)
 
 static s64 percentile(struct bench *b, unsigned int percent)
 {
+	TEST_ASSERT(b->nr, "the guest has no samples");
 	return b->samples[(b->nr - 1) * percent / 100];
 }
 
@@ -350,18 +167,19 @@ static void measure_latency(const char *what, int hz, u64 rounds)
 	char key[64];
 
 	snprintf(key, sizeof(key), "latency.%s.%d", what, hz);
-	print_percentiles(run(&vm, guest_rounds, sample_late, &b), key);
+	print_percentiles(run(&vm, GUEST_ROUNDS, &b), key);
 	kvm_vm_free(vm);
 }
 
 static u64 loops_in(int hz, u64 window, u64 *ticks)
 {
-	struct bench b = { .count = hz ? count_of(hz) : 0, .window = window };
+	struct bench *found, b = { .count = hz ? count_of(hz) : 0, .window = window };
 	struct kvm_vm *vm;
 	u64 loops;
 
-	loops = run(&vm, guest_loops, count_only, &b)->loops;
-	*ticks = found(vm)->nr;
+	found = run(&vm, GUEST_LOOPS, &b);
+	loops = found->loops;
+	*ticks = found->nr;
 	kvm_vm_free(vm);
 	return loops;
 }
@@ -419,7 +237,7 @@ static void measure_ports(void)
 	struct kvm_vm *vm;
 
 	for (ports.ticks = 0; ports.ticks < PORT_NONE; ports.ticks++) {
-		b = run(&vm, guest_ports, count_only, &ports);
+		b = run(&vm, GUEST_PORTS, &ports);
 		qsort(b->samples, b->nr, sizeof(b->samples[0]), by_value);
 		printf("port.%s %ld\n", names[ports.ticks], percentile(b, 50));
 		kvm_vm_free(vm);
@@ -433,7 +251,7 @@ static void measure_lost(int hz)
 	struct kvm_vm *vm;
 	u64 due;
 
-	found = run(&vm, guest_counts, count_only, &b);
+	found = run(&vm, GUEST_COUNTS, &b);
 	due = found->end * 105 / 88000 / b.count;
 	printf("lost.%d %.1f\n", hz, 100.0 - 100.0 * found->taken / due);
 	kvm_vm_free(vm);
@@ -474,7 +292,7 @@ static void measure_freq(const char *hz, int seconds)
 	double host;
 
 	read_clocks(&ns, &tsc);
-	found = run(&vm, guest_ticks, sample_edges, &b);
+	found = run(&vm, GUEST_TICKS, &b);
 	read_clocks(&end, &end_tsc);
 	host = (end - ns) / ((end_tsc - tsc) * 1e6 / khz) - 1;
 	span = pit_clocks_to_ns((b.ticks - b.edge) * b.count);
@@ -679,13 +497,26 @@ static void measure_vms(int vms, int hz, int ms)
 	free(pids);
 }
 
+/*
+ * bench WHAT ..., or of QEMU's own PIT, and then not all: bench --qemu RAM COMMAND
+ * WHAT ... with a COMMAND that runs lab/guest/bench.c in QEMU, with the file RAM as
+ * its memory, and isa-debug-exit at PIT_EVENT_PORT.
+ */
 int main(int argc, char **argv)
 {
-	const char *what = argc > 1 ? argv[1] : "";
-	const char *word = argc > 2 ? argv[2] : "";
-	int a = argc > 3 ? atoi(argv[3]) : 0;
-	int b = argc > 4 ? atoi(argv[4]) : 0;
+	const char *what, *word;
+	int a, b;
 
+	if (argc > 3 && !strcmp(argv[1], "--qemu")) {
+		qemu_ram = argv[2];
+		qemu_command = argv[3];
+		argc -= 3;
+		argv += 3;
+	}
+	what = argc > 1 ? argv[1] : "";
+	word = argc > 2 ? argv[2] : "";
+	a = argc > 3 ? atoi(argv[3]) : 0;
+	b = argc > 4 ? atoi(argv[4]) : 0;
 	prctl(PR_SET_TIMERSLACK, 1);
 	khz = tsc_khz();
 	if (!strcmp(what, "latency"))
