@@ -61,7 +61,7 @@ spaced() {
 		END { exit n < 15 || bad }' /tmp/slew
 }
 
-plan 20
+plan 21
 check "module loads" insmod /lib/modules/kvm-i8254.ko
 check "trace-cmd records delay, a handler that masks" record delay 1
 for event in due raise ack mask policy; do
@@ -85,4 +85,6 @@ check "discard: what is lost was coalesced" \
 check "trace-cmd records slew" record slew 0
 check "slew: every tick is acknowledged" accounted slew
 check "slew: owed ticks are 10 ms apart" spaced
+check "the first policy of a PIT is that of the module" \
+	eval 'head -n 1 /tmp/slew | grep " kvm_pit_policy: .* policy=delay "'
 check "slew: the policy is named" grep "policy=slew slew_rate=100 " /tmp/slew
