@@ -67,7 +67,7 @@ libvirt: ## what libvirt gives QEMU for each of its words: Documentation/libvirt
 	@lab/setup
 	@lab/libvirt
 
-bench: ## what stock KVM's PIT and the module cost, and how late ticks are: Documentation/bench.svg and -table.rst
+bench: ## what stock KVM's PIT, the module and QEMU's cost, and how late ticks are: Documentation/bench.svg and -table.rst
 	@lab/setup
 	@lab/bench --update
 
