@@ -122,16 +122,23 @@ static void attach_leave(void)
 	atomic_dec(&calls_inside);
 }
 
-/* A creation brings the reference that its PIT holds on the module. */
-static long attached_vm_ioctl(struct file *filp, unsigned int ioctl,
-			      unsigned long arg)
+/* The call brings the reference that the PIT holds on the module. */
+static long attached_create_ioctl(struct file *filp, unsigned int ioctl,
+				  unsigned long arg)
 {
-	bool create = ioctl == KVM_CREATE_PIT || ioctl == KVM_CREATE_PIT2;
-	int ret;
+	int ret = kvm_pit_ioctl_create(filp->private_data, ioctl, (void __user *)arg);
 
-	ret = kvm_pit_ioctl(filp->private_data, ioctl, (void __user *)arg);
-	if (create && ret)
+	if (ret)
 		module_put(THIS_MODULE);
+	attach_leave();
+	return ret;
+}
+
+static long attached_pit_ioctl(struct kvm_pit *pit, unsigned int ioctl,
+			       unsigned long arg)
+{
+	int ret = kvm_pit_ioctl(pit, ioctl, (void __user *)arg);
+
 	attach_leave();
 	return ret;
 }
@@ -162,17 +169,15 @@ static struct kvm_pit *attached_create_pit(struct kvm *kvm, u32 flags)
 	return NULL;
 }
 
-static void attached_free_pit(struct kvm *kvm)
+static void attached_free_pit(struct kvm_pit *pit)
 {
-	kvm_pit_destroy(kvm_to_pit(kvm));
+	kvm_pit_destroy(pit);
 	attach_leave();
 }
 
-static void attached_migrate_timer(struct kvm_vcpu *vcpu)
+static void attached_migrate_timer(struct kvm_pit *pit)
 {
-	/* Stock KVM's choice: the timer is where vCPU 0 is. */
-	if (!vcpu->vcpu_id)
-		kvm_pit_migrate_timer(kvm_to_pit(vcpu->kvm));
+	kvm_pit_migrate_timer(pit);
 	attach_leave();
 }
 
@@ -185,7 +190,23 @@ static void attached_migrate_timer(struct kvm_vcpu *vcpu)
  */
 static bool attach_open;
 
-static bool redirect_vm_ioctl(struct pt_regs *regs)
+/*
+ * Send a call to @to, with the PIT of @kvm in place of its first argument; or let
+ * the original run, if the VM has no PIT of ours. This is the only look-up: what
+ * it found stays, since the call has a reference on the VM.
+ */
+static void *redirect_to_pit(struct pt_regs *regs, struct kvm *kvm, void *to)
+{
+	struct kvm_pit *pit = kvm_to_pit(kvm);
+
+	if (!pit)
+		return NULL;
+
+	regs->di = (unsigned long)pit;
+	return to;
+}
+
+static void *redirect_vm_ioctl(struct pt_regs *regs)
 {
 	struct file *filp = (struct file *)regs_get_kernel_argument(regs, 0);
 	unsigned int ioctl = regs_get_kernel_argument(regs, 1);
@@ -196,42 +217,55 @@ static bool redirect_vm_ioctl(struct pt_regs *regs)
 	case KVM_CREATE_PIT2:
 		/* Once the module is on its way out KVM's own is created. */
 		return READ_ONCE(attach_open) && !kvm->arch.vpit &&
-		       try_module_get(THIS_MODULE);
+		       try_module_get(THIS_MODULE) ? attached_create_ioctl : NULL;
 	case KVM_GET_PIT:
 	case KVM_SET_PIT:
 	case KVM_GET_PIT2:
 	case KVM_SET_PIT2:
 	case KVM_REINJECT_CONTROL:
-		return kvm_to_pit(kvm);
+		return redirect_to_pit(regs, kvm, attached_pit_ioctl);
 	default:
-		return false;
+		return NULL;
 	}
 }
 
-static bool redirect_check_extension(struct pt_regs *regs)
+static void *redirect_check_extension(struct pt_regs *regs)
 {
 	return READ_ONCE(attach_open) &&
-	       regs_get_kernel_argument(regs, 1) == KVM_CAP_PIT_TICK_POLICY;
+	       regs_get_kernel_argument(regs, 1) == KVM_CAP_PIT_TICK_POLICY ?
+	       attached_check_extension : NULL;
 }
 
-static bool redirect_enable_cap(struct pt_regs *regs)
+static void *redirect_enable_cap(struct pt_regs *regs)
 {
 	struct kvm_enable_cap *cap = (void *)regs_get_kernel_argument(regs, 1);
 
-	return cap->cap == KVM_CAP_PIT_TICK_POLICY;
+	return cap->cap == KVM_CAP_PIT_TICK_POLICY ? attached_enable_cap : NULL;
 }
 
-/* Of kvm_create_pit() and kvm_free_pit() */
-static bool redirect_own_pit(struct pt_regs *regs)
+static void *redirect_create_pit(struct pt_regs *regs)
 {
-	return kvm_to_pit((struct kvm *)regs_get_kernel_argument(regs, 0));
+	struct kvm *kvm = (struct kvm *)regs_get_kernel_argument(regs, 0);
+
+	return kvm_to_pit(kvm) ? attached_create_pit : NULL;
 }
 
-static bool redirect_migrate_timer(struct pt_regs *regs)
+static void *redirect_free_pit(struct pt_regs *regs)
+{
+	struct kvm *kvm = (struct kvm *)regs_get_kernel_argument(regs, 0);
+
+	return redirect_to_pit(regs, kvm, attached_free_pit);
+}
+
+static void *redirect_migrate_timer(struct pt_regs *regs)
 {
 	struct kvm_vcpu *vcpu = (void *)regs_get_kernel_argument(regs, 0);
 
-	return kvm_to_pit(vcpu->kvm);
+	/* The timer is where the BSP is, which stock KVM takes vCPU 0 for. */
+	if (vcpu->vcpu_id != vcpu->kvm->arch.bsp_vcpu_id)
+		return NULL;
+
+	return redirect_to_pit(regs, vcpu->kvm, attached_migrate_timer);
 }
 
 /* Hooks */
@@ -242,24 +276,22 @@ static void attach_callback(unsigned long ip, unsigned long parent_ip,
 /**
  * struct attach_hook - a function of kvm.ko that is hooked
  * @name: its name
- * @redirect: whether a call is sent here
- * @to: where it is sent: a function of the same signature, which ends with
- *	attach_leave()
+ * @redirect: where a call is sent; NULL: the original runs. The function that it
+ *	is sent to has the hooked one's signature, but for a struct kvm_pit that
+ *	redirect_to_pit() may have put first, and ends with attach_leave()
  * @registered: @ops are in place
  * @ops: what ftrace knows of it
  */
 struct attach_hook {
 	const char *name;
-	bool (*redirect)(struct pt_regs *regs);
-	void *to;
+	void *(*redirect)(struct pt_regs *regs);
 	bool registered;
 	struct ftrace_ops ops;
 };
 
-#define ATTACH_HOOK(_name, _redirect, _to) {			\
+#define ATTACH_HOOK(_name, _redirect) {				\
 	.name = _name,						\
 	.redirect = _redirect,					\
-	.to = _to,						\
 	.ops = {						\
 		.func = attach_callback,			\
 		.flags = FTRACE_OPS_FL_SAVE_REGS |		\
@@ -269,15 +301,12 @@ struct attach_hook {
 }
 
 static struct attach_hook attach_hooks[] = {
-	ATTACH_HOOK("kvm_free_pit", redirect_own_pit, attached_free_pit),
-	ATTACH_HOOK("kvm_create_pit", redirect_own_pit, attached_create_pit),
-	ATTACH_HOOK("__kvm_migrate_pit_timer", redirect_migrate_timer,
-		    attached_migrate_timer),
-	ATTACH_HOOK("kvm_arch_vm_ioctl", redirect_vm_ioctl, attached_vm_ioctl),
-	ATTACH_HOOK("kvm_vm_ioctl_enable_cap", redirect_enable_cap,
-		    attached_enable_cap),
-	ATTACH_HOOK("kvm_vm_ioctl_check_extension", redirect_check_extension,
-		    attached_check_extension),
+	ATTACH_HOOK("kvm_free_pit", redirect_free_pit),
+	ATTACH_HOOK("kvm_create_pit", redirect_create_pit),
+	ATTACH_HOOK("__kvm_migrate_pit_timer", redirect_migrate_timer),
+	ATTACH_HOOK("kvm_arch_vm_ioctl", redirect_vm_ioctl),
+	ATTACH_HOOK("kvm_vm_ioctl_enable_cap", redirect_enable_cap),
+	ATTACH_HOOK("kvm_vm_ioctl_check_extension", redirect_check_extension),
 };
 
 static void attach_callback(unsigned long ip, unsigned long parent_ip,
@@ -285,12 +314,13 @@ static void attach_callback(unsigned long ip, unsigned long parent_ip,
 {
 	struct attach_hook *hook = container_of(ops, struct attach_hook, ops);
 	struct pt_regs *regs = ftrace_get_regs(fregs);
+	void *to = regs ? hook->redirect(regs) : NULL;
 
-	if (!regs || !hook->redirect(regs))
+	if (!to)
 		return;
 
 	atomic_inc(&calls_inside);
-	instruction_pointer_set(regs, (unsigned long)hook->to);
+	instruction_pointer_set(regs, (unsigned long)to);
 }
 
 static const char *attach_why(int error)

@@ -16,9 +16,11 @@
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/debugfs.h>
+#include <linux/hashtable.h>
 #include <linux/hrtimer.h>
 #include <linux/kvm_host.h>
 #include <linux/moduleparam.h>
+#include <linux/rculist.h>
 #include <linux/refcount.h>
 #include <linux/slab.h>
 #include <linux/task_work.h>
@@ -71,6 +73,8 @@
  * @dev: on the VM's I/O bus, at ports 0x40..0x43
  * @speaker_dev: the same, at port 0x61
  * @kvm: the VM
+ * @node: in pits
+ * @rcu: for a look-up of another VM's PIT that passes by while this one is freed
  * @epoch_ns: clock 0 of the chip, CLOCK_MONOTONIC
  * @irq_source_id: the device's own line to IRQ0
  * @debugfs: the folder in that of the VM
@@ -105,6 +109,8 @@ struct kvm_pit {
 	struct kvm_io_device dev;
 	struct kvm_io_device speaker_dev;
 	struct kvm *kvm;
+	struct hlist_node node;
+	struct rcu_head rcu;
 	u64 epoch_ns;
 	int irq_source_id;
 	struct dentry *debugfs;
@@ -135,6 +141,55 @@ struct kvm_pit {
 };
 
 static struct workqueue_struct *pit_wq;
+
+/*
+ * All PITs, by their VM. A PIT is in here from the end of its creation, which
+ * kvm->lock guards, until kvm_pit_destroy(), which the VM's last reference
+ * brings about. It is a list node in the PIT itself: no allocation, no failure,
+ * and nothing that userspace can register.
+ */
+static DEFINE_HASHTABLE(pits, 8);
+static DEFINE_SPINLOCK(pits_lock);	/* of changes to pits */
+
+/**
+ * kvm_to_pit - look up the PIT of a VM
+ * @kvm: the VM, on which the caller has a reference: it is in an ioctl of the
+ *	VM or of one of its vCPUs, or it destroys the VM
+ *
+ * May be called in any context. The PIT stays for as long as the caller's
+ * reference, so a caller looks it up once and hands it on.
+ *
+ * Return: the PIT, or NULL if the VM has none or has stock KVM's.
+ */
+struct kvm_pit *kvm_to_pit(struct kvm *kvm)
+{
+	struct kvm_pit *pit, *found = NULL;
+
+	rcu_read_lock();
+	hash_for_each_possible_rcu(pits, pit, node, (unsigned long)kvm) {
+		if (pit->kvm == kvm) {
+			found = pit;
+			break;
+		}
+	}
+	rcu_read_unlock();
+
+	return found;
+}
+
+static void pit_register(struct kvm_pit *pit)
+{
+	spin_lock(&pits_lock);
+	hash_add_rcu(pits, &pit->node, (unsigned long)pit->kvm);
+	spin_unlock(&pits_lock);
+}
+
+static void pit_unregister(struct kvm_pit *pit)
+{
+	spin_lock(&pits_lock);
+	hash_del_rcu(&pit->node);
+	spin_unlock(&pits_lock);
+}
 
 /* Module parameters */
 
@@ -578,7 +633,7 @@ static void pit_put(struct kvm_pit *pit)
 	if (!refcount_dec_and_test(&pit->refs))
 		return;
 
-	kfree(pit);
+	kfree_rcu(pit, rcu);
 	module_put(THIS_MODULE);
 }
 
@@ -855,29 +910,6 @@ static const struct kvm_io_device_ops speaker_dev_ops = {
 	.write	= speaker_ioport_write,
 };
 
-/**
- * kvm_to_pit - the PIT of a VM
- * @kvm: the VM
- *
- * The I/O bus is the registry. The PIT stays for as long as the VM does.
- *
- * Return: the PIT, or NULL where the VM has none or another one.
- */
-struct kvm_pit *kvm_to_pit(struct kvm *kvm)
-{
-	struct kvm_io_device *dev;
-	int idx;
-
-	idx = srcu_read_lock(&kvm->srcu);
-	dev = kvm_io_bus_get_dev(kvm, KVM_PIO_BUS, PIT_BASE);
-	srcu_read_unlock(&kvm->srcu, idx);
-
-	if (!dev || dev->ops != &pit_dev_ops)
-		return NULL;
-
-	return container_of(dev, struct kvm_pit, dev);
-}
-
 /* State */
 
 static void pit_get_state(struct kvm_pit *pit, struct kvm_pit_state2 *state)
@@ -1079,7 +1111,11 @@ static struct kvm_pit *pit_alloc(struct kvm *kvm)
 	return pit;
 }
 
-/* The ports come last: they are what the guest and kvm_to_pit() find. */
+/*
+ * The guest finds the ports on the I/O bus. Nothing else does: userspace registers
+ * devices there too, at any port, and the bus loses all of them when it gets no
+ * memory for its next version.
+ */
 static int pit_register_ports(struct kvm_pit *pit, bool speaker)
 {
 	struct kvm *kvm = pit->kvm;
@@ -1137,6 +1173,7 @@ static int pit_create(struct kvm *kvm, u32 flags)
 		goto unwatch;
 
 	pit_create_debugfs(pit);
+	pit_register(pit);
 	return 0;
 
 unwatch:
@@ -1160,6 +1197,7 @@ void kvm_pit_destroy(struct kvm_pit *pit)
 {
 	struct kvm *kvm = pit->kvm;
 
+	pit_unregister(pit);
 	pit_unregister_ports(pit);
 	pit_unwatch_acks(pit);
 	pit_call(kvm_unregister_irq_mask_notifier)(kvm, PIT_GSI, &pit->mask_notifier);
@@ -1209,16 +1247,6 @@ static int pit_ioctl_create(struct kvm *kvm, u32 flags)
 	mutex_unlock(&kvm->lock);
 
 	return ret;
-}
-
-static int pit_ioctl_create2(struct kvm *kvm, void __user *argp)
-{
-	struct kvm_pit_config config;
-
-	if (copy_from_user(&config, argp, sizeof(config)))
-		return -EFAULT;
-
-	return pit_ioctl_create(kvm, config.flags);
 }
 
 static int pit_ioctl_get(struct kvm_pit *pit, void __user *argp, size_t size)
@@ -1274,29 +1302,36 @@ static int pit_ioctl_reinject(struct kvm_pit *pit, void __user *argp)
 }
 
 /**
- * kvm_pit_ioctl - the ioctls on a VM that concern its PIT
+ * kvm_pit_ioctl_create - KVM_CREATE_PIT and KVM_CREATE_PIT2
  * @kvm: the VM
- * @ioctl: KVM_CREATE_PIT, KVM_CREATE_PIT2, or one of KVM_GET_PIT, KVM_SET_PIT,
- *	KVM_GET_PIT2, KVM_SET_PIT2 and KVM_REINJECT_CONTROL
+ * @ioctl: which of the two
  * @argp: its argument
  *
- * Return: 0; -EFAULT where @argp cannot be read or written; -EEXIST where
- * there is a PIT to be created already; -ENOENT where it would have no 8259;
- * -ENOMEM; -ENXIO where there is no PIT; -ENOTTY for any other ioctl.
+ * Return: 0; -EFAULT if @argp cannot be read; -EEXIST if the VM has a PIT; -ENOENT
+ * if it has no 8259; -ENOMEM.
  */
-int kvm_pit_ioctl(struct kvm *kvm, unsigned int ioctl, void __user *argp)
+int kvm_pit_ioctl_create(struct kvm *kvm, unsigned int ioctl, void __user *argp)
 {
-	struct kvm_pit *pit;
+	struct kvm_pit_config config = { .flags = KVM_PIT_SPEAKER_DUMMY };
 
-	if (ioctl == KVM_CREATE_PIT)
-		return pit_ioctl_create(kvm, KVM_PIT_SPEAKER_DUMMY);
-	if (ioctl == KVM_CREATE_PIT2)
-		return pit_ioctl_create2(kvm, argp);
+	if (ioctl == KVM_CREATE_PIT2 && copy_from_user(&config, argp, sizeof(config)))
+		return -EFAULT;
 
-	pit = kvm_to_pit(kvm);
-	if (!pit)
-		return -ENXIO;
+	return pit_ioctl_create(kvm, config.flags);
+}
 
+/**
+ * kvm_pit_ioctl - the ioctls on a VM that concern its PIT
+ * @pit: the PIT
+ * @ioctl: one of KVM_GET_PIT, KVM_SET_PIT, KVM_GET_PIT2, KVM_SET_PIT2 and
+ *	KVM_REINJECT_CONTROL
+ * @argp: its argument
+ *
+ * Return: 0; -EFAULT if @argp cannot be read or written; -EINVAL if a state
+ * with ticks is none; -ENOTTY for any other ioctl.
+ */
+int kvm_pit_ioctl(struct kvm_pit *pit, unsigned int ioctl, void __user *argp)
+{
 	switch (ioctl) {
 	case KVM_GET_PIT:
 		return pit_ioctl_get(pit, argp, sizeof(struct kvm_pit_state));

@@ -16,7 +16,8 @@ struct kvm_vcpu;
 struct kvm_pit *kvm_to_pit(struct kvm *kvm);
 void kvm_pit_destroy(struct kvm_pit *pit);
 
-int kvm_pit_ioctl(struct kvm *kvm, unsigned int ioctl, void __user *argp);
+int kvm_pit_ioctl_create(struct kvm *kvm, unsigned int ioctl, void __user *argp);
+int kvm_pit_ioctl(struct kvm_pit *pit, unsigned int ioctl, void __user *argp);
 int kvm_pit_enable_cap(struct kvm *kvm, const struct kvm_enable_cap *cap);
 void kvm_pit_migrate_timer(struct kvm_pit *pit);
 
