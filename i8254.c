@@ -7,11 +7,13 @@
  * closed form: the cost is the same for one clock as for hours of them.
  *
  * A state may come from outside, through migration. Whatever its fields hold
- * (but true and false where they are bool), the worst is a senseless count.
+ * (but true and false where they are bool), the worst is a senseless count;
+ * i8254_possible() tells whether a guest can have made it.
  */
 #include <linux/bitfield.h>
 #include <linux/bits.h>
 #include <linux/math64.h>
+#include <linux/nospec.h>
 #include <linux/string.h>
 
 #include "i8254.h"
@@ -68,6 +70,12 @@ u64 i8254_clocks_to_ns(u64 clocks)
 
 	ns = div_u64_rem(clocks, I8254_RATIO_CLOCKS, &rest) * I8254_RATIO_NS;
 	return ns + DIV_ROUND_UP(rest * I8254_RATIO_NS, I8254_RATIO_CLOCKS);
+}
+
+/* The CPU chooses the counter: neither it nor speculation gets past the last one. */
+static unsigned int i8254_index(unsigned int n)
+{
+	return array_index_nospec(n, I8254_COUNTERS);
 }
 
 /* M2 is "don't care" in modes 2 and 3 ("Control Word Format"). */
@@ -350,6 +358,7 @@ static u64 i8254_clocks_to_rise(const struct i8254_counter *c)
 u64 i8254_next_rise(const struct i8254 *chip, unsigned int n)
 {
 	struct i8254_counter c = chip->counter[n];
+	u64 left = I8254_NEVER - chip->now;
 	u64 clocks = I8254_NEVER;
 	u64 load = 0;
 
@@ -364,7 +373,7 @@ u64 i8254_next_rise(const struct i8254 *chip, unsigned int n)
 			clocks = i8254_clocks_to_rise(&c);
 	}
 
-	if (clocks >= I8254_NEVER - load - chip->now)
+	if (left <= load || clocks >= left - load)
 		return I8254_NEVER;
 	return chip->now + load + clocks;
 }
@@ -376,15 +385,68 @@ u64 i8254_next_rise(const struct i8254 *chip, unsigned int n)
  *
  * That of the count register as it stands, be it loaded yet or not.
  *
- * Return: 2..65536 clocks; 0 in other modes than 2 and 3, or without a count.
+ * Return: 2..65536 clocks; 0 in other modes than 2 and 3, or if it does not count.
  */
 u64 i8254_period(const struct i8254 *chip, unsigned int n)
 {
 	const struct i8254_counter *c = &chip->counter[n];
 
-	if (!c->loadable || !i8254_periodic(c))
+	if (c->counting == I8254_STOPPED || !i8254_periodic(c))
 		return 0;
 	return i8254_clocks(c, i8254_count(c));
+}
+
+/* A counter with a count, as its mode has it ("Mode Definitions"). */
+static bool i8254_possible_in_mode(const struct i8254_counter *c)
+{
+	bool counting = c->counting == I8254_COUNTING;
+
+	switch (i8254_mode(c)) {
+	case I8254_TERMINAL_COUNT:
+		return c->out == (counting && !c->armed);
+	case I8254_ONE_SHOT:
+		return c->out == !c->armed;
+	case I8254_RATE:
+		return c->out == !(counting && c->gate && c->ce == 1);
+	case I8254_SQUARE_WAVE:
+		return counting ? (c->out || c->gate) && !(c->ce & 1) : c->out;
+	default:
+		return c->out || !c->armed;
+	}
+}
+
+/**
+ * i8254_possible - can a guest bring a counter to this state?
+ * @c: the counter
+ *
+ * True for all that i8254_reset(), writes, GATE and time lead to. Above all, a
+ * counter that counts has a count.
+ *
+ * Return: the answer. GATE is taken for one that the guest has a hand on.
+ */
+bool i8254_possible(const struct i8254_counter *c)
+{
+	bool stopped = c->counting == I8254_STOPPED;
+	bool once = !i8254_periodic(c);
+
+	if (c->loadable > c->programmed || c->armed > (c->loadable && once) ||
+	    (c->odd && i8254_mode(c) != I8254_SQUARE_WAVE))
+		return false;
+
+	/* From a control word, or the reset, to a count */
+	if (!c->loadable)
+		return stopped && c->null_count && !c->odd &&
+		       c->out == (!c->programmed || c->mode != I8254_TERMINAL_COUNT);
+
+	/* The count starts these modes, and a trigger the others. */
+	if (stopped && (!once || c->mode == I8254_SW_STROBE))
+		return false;
+	if (stopped && i8254_triggered(c) && !(c->null_count && c->out))
+		return false;
+	if (c->counting == I8254_LOADING && once && !i8254_triggered(c) && !c->null_count)
+		return false;
+
+	return i8254_possible_in_mode(c);
 }
 
 /* "Counter Latch Command": ignored until the last one is read out. */
@@ -539,7 +601,7 @@ unsigned int i8254_write(struct i8254 *chip, unsigned int port, u8 value)
 	unsigned int events;
 
 	if (n != I8254_CONTROL_PORT) {
-		events = i8254_write_count(&chip->counter[n], value);
+		events = i8254_write_count(&chip->counter[i8254_index(n)], value);
 		return n ? 0 : events;
 	}
 
@@ -548,7 +610,7 @@ unsigned int i8254_write(struct i8254 *chip, unsigned int port, u8 value)
 		i8254_read_back(chip, value);
 		return 0;
 	}
-	events = i8254_control(&chip->counter[n], value);
+	events = i8254_control(&chip->counter[i8254_index(n)], value);
 	return n ? 0 : events;
 }
 
@@ -591,10 +653,9 @@ static u8 i8254_read_live(struct i8254_counter *c)
  */
 bool i8254_latched(const struct i8254 *chip, unsigned int port)
 {
-	unsigned int n = port & 3;
+	const struct i8254_counter *c = &chip->counter[i8254_index(port & 3)];
 
-	return n != I8254_CONTROL_PORT &&
-	       (chip->counter[n].status_latched || chip->counter[n].latched);
+	return (port & 3) != I8254_CONTROL_PORT && (c->status_latched || c->latched);
 }
 
 /**
@@ -616,7 +677,7 @@ u8 i8254_read(struct i8254 *chip, unsigned int port)
 	if (n == I8254_CONTROL_PORT)
 		return 0;
 
-	c = &chip->counter[n];
+	c = &chip->counter[i8254_index(n)];
 	if (c->status_latched) {
 		c->status_latched = false;
 		return c->status;

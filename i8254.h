@@ -142,6 +142,7 @@ void i8254_reset(struct i8254 *chip, u64 now);
 u64 i8254_advance(struct i8254 *chip, u64 now);
 u64 i8254_next_rise(const struct i8254 *chip, unsigned int n);
 u64 i8254_period(const struct i8254 *chip, unsigned int n);
+bool i8254_possible(const struct i8254_counter *c);
 
 unsigned int i8254_write(struct i8254 *chip, unsigned int port, u8 value);
 bool i8254_latched(const struct i8254 *chip, unsigned int port);

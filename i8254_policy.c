@@ -17,6 +17,7 @@
 #include <linux/kernel.h>
 #include <linux/math64.h>
 #include <linux/minmax.h>
+#include <linux/nospec.h>
 #include <linux/string.h>
 
 #include <linux/kvm_i8254.h>
@@ -623,13 +624,16 @@ void i8254_policy_unregister(const struct i8254_policy *policy)
 
 /**
  * i8254_policy_by_id - look a policy up
- * @id: KVM_PIT_TICK_x
+ * @id: KVM_PIT_TICK_x, or whatever userspace has
  *
  * Return: the policy, or NULL.
  */
 const struct i8254_policy *i8254_policy_by_id(u64 id)
 {
-	return id < I8254_POLICIES_MAX ? READ_ONCE(policies[id]) : NULL;
+	if (id >= I8254_POLICIES_MAX)
+		return NULL;
+
+	return READ_ONCE(policies[array_index_nospec(id, I8254_POLICIES_MAX)]);
 }
 
 /**

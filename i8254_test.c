@@ -1041,6 +1041,16 @@ static void the_end_of_time_is_in_reach(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, i8254_next_rise(chip, 0), U64_MAX - 1);
 	run(test, 4);
 	KUNIT_EXPECT_EQ(test, i8254_next_rise(chip, 0), I8254_NEVER);
+
+	/* A count that waits for a clock which does not come */
+	for (mode = 0; mode < 6; mode++) {
+		i8254_reset(chip, U64_MAX);
+		program(test, 0, mode, 7);
+		KUNIT_EXPECT_EQ(test, i8254_next_rise(chip, 0), I8254_NEVER);
+		i8254_reset(chip, U64_MAX - 1);
+		program(test, 0, mode, 7);
+		KUNIT_EXPECT_EQ(test, i8254_next_rise(chip, 0), I8254_NEVER);
+	}
 }
 
 static void clocks_round_down_and_times_round_up(struct kunit *test)
@@ -1164,6 +1174,7 @@ static void compare(struct race *r)
 		assert_eq(r, n, "OUT", copy.counter[n].out, r->naive[n].out);
 		assert_eq(r, n, "CE", copy.counter[n].ce, r->naive[n].ce);
 		assert_eq(r, n, "GATE", copy.counter[n].gate, r->naive[n].gate);
+		assert_eq(r, n, "possible", i8254_possible(&copy.counter[n]), true);
 
 		copy.counter[n].status_latched = false;
 		i8254_write(&copy, CONTROL, 0xe0 | 2 << n);
@@ -1483,6 +1494,76 @@ static void absurd_states_do_no_harm(struct kunit *test)
 	}
 }
 
+/* As storm.c had it: the period is that of the counter that runs. */
+static void a_counter_that_counts_has_a_period(struct kunit *test)
+{
+	struct i8254_counter *c = counter(test, 0);
+	unsigned int mode;
+
+	for (mode = I8254_RATE; mode <= I8254_SQUARE_WAVE; mode++) {
+		program(test, 0, mode, 100);
+		run(test, 10);
+		c->loadable = false;
+		KUNIT_EXPECT_NE(test, i8254_next_rise(chip_of(test), 0), I8254_NEVER);
+		KUNIT_EXPECT_EQ(test, i8254_period(chip_of(test), 0), 100);
+		KUNIT_EXPECT_FALSE(test, i8254_possible(c));
+	}
+}
+
+/* One field at a time is made what no guest makes it. */
+static void impossible_states_are_told(struct kunit *test)
+{
+	struct i8254_counter *c = counter(test, 2), was;
+	unsigned int mode;
+
+#define EXPECT_IMPOSSIBLE(_field, value) do {					\
+	was = *c;								\
+	KUNIT_EXPECT_TRUE(test, i8254_possible(c));				\
+	c->_field = (value);							\
+	KUNIT_EXPECT_FALSE_MSG(test, i8254_possible(c), "mode %u, " #_field, mode);	\
+	*c = was;								\
+} while (0)
+
+	for (mode = 0; mode < 6; mode++) {
+		bool once = mode < I8254_RATE || mode > I8254_SQUARE_WAVE;
+
+		i8254_reset(chip_of(test), 0);
+		EXPECT_IMPOSSIBLE(loadable, true);
+		EXPECT_IMPOSSIBLE(out, false);
+		EXPECT_IMPOSSIBLE(counting, I8254_COUNTING);
+		EXPECT_IMPOSSIBLE(counting, I8254_LOADING);
+		control(test, 2, I8254_WORD, mode << 1);
+		EXPECT_IMPOSSIBLE(counting, I8254_COUNTING);
+		EXPECT_IMPOSSIBLE(counting, I8254_LOADING);
+		EXPECT_IMPOSSIBLE(armed, true);
+		EXPECT_IMPOSSIBLE(odd, true);
+		EXPECT_IMPOSSIBLE(null_count, false);
+		EXPECT_IMPOSSIBLE(out, !out(test, 2));
+		write_count(test, 2, 100);
+		EXPECT_IMPOSSIBLE(programmed, false);
+		if (mode != I8254_ONE_SHOT && mode != I8254_HW_STROBE) {
+			EXPECT_IMPOSSIBLE(loadable, false);
+			if (mode != I8254_TERMINAL_COUNT)
+				EXPECT_IMPOSSIBLE(counting, I8254_STOPPED);
+		}
+		gate(test, 2, true);
+		run(test, 10);
+		EXPECT_IMPOSSIBLE(loadable, false);
+		EXPECT_IMPOSSIBLE(programmed, false);
+		if (once)
+			EXPECT_IMPOSSIBLE(out, !out(test, 2));
+		else
+			EXPECT_IMPOSSIBLE(armed, true);
+		if (mode == I8254_RATE)
+			EXPECT_IMPOSSIBLE(out, false);
+		if (mode == I8254_SQUARE_WAVE)
+			EXPECT_IMPOSSIBLE(ce, 51);
+		else
+			EXPECT_IMPOSSIBLE(odd, true);
+	}
+#undef EXPECT_IMPOSSIBLE
+}
+
 static int i8254_test_init(struct kunit *test)
 {
 	test->priv = kunit_kzalloc(test, sizeof(struct i8254), GFP_KERNEL);
@@ -1572,6 +1653,8 @@ static struct kunit_case i8254_test_cases[] = {
 	KUNIT_CASE_SLOW(long_random_programs_agree_with_the_naive_model),
 	KUNIT_CASE(time_may_be_cut_anywhere),
 	KUNIT_CASE(absurd_states_do_no_harm),
+	KUNIT_CASE(a_counter_that_counts_has_a_period),
+	KUNIT_CASE(impossible_states_are_told),
 	{}
 };
 

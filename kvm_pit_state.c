@@ -221,12 +221,24 @@ u32 kvm_pit_load_ticks(struct i8254 *chip, struct i8254_ticks *t,
 	return s->clock_ns;
 }
 
+/* A PC has GATE0 and GATE1 tied high: nothing triggers these counters. */
+static bool possible_on_a_pc(const struct i8254_counter *c, unsigned int n)
+{
+	bool triggered = c->mode == I8254_ONE_SHOT || c->mode == I8254_HW_STROBE;
+
+	if (n != 2 && triggered && c->counting != I8254_STOPPED)
+		return false;
+
+	return i8254_possible(c);
+}
+
 /**
  * kvm_pit_check_ticks - can that be a state?
  * @state: from userspace, any values
  * @config: is filled in with the state's policy, rate and limit
  *
- * What would be saved in another way once it was loaded is no state.
+ * It is none if a guest cannot have made it, or if it would be saved in another
+ * way once it was loaded.
  *
  * Return: 0 or -EINVAL.
  */
@@ -251,6 +263,8 @@ int kvm_pit_check_ticks(const struct kvm_pit_state2 *state,
 	i8254_ticks_init(&t, config, 0);
 	kvm_pit_load_ticks(&chip, &t, state);
 	for (unsigned int n = 0; n < I8254_COUNTERS; n++) {
+		if (!possible_on_a_pc(&chip.counter[n], n))
+			return -EINVAL;
 		kvm_pit_save_channel(&chip.counter[n], &saved.channels[n]);
 		saved.channels[n].count_load_time = state->channels[n].count_load_time;
 	}
