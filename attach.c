@@ -19,6 +19,7 @@
 #include <linux/kvm_host.h>
 #include <linux/module.h>
 #include <linux/rcupdate.h>
+#include <linux/sched.h>
 #include <linux/static_call.h>
 
 #include <linux/kvm_i8254.h>
@@ -40,6 +41,7 @@ DEFINE_STATIC_CALL_NULL(pit_kvm_unregister_irq_mask_notifier, kvm_unregister_irq
 DEFINE_STATIC_CALL_NULL(pit_kvm_request_irq_source_id, kvm_request_irq_source_id);
 DEFINE_STATIC_CALL_NULL(pit_kvm_free_irq_source_id, kvm_free_irq_source_id);
 DEFINE_STATIC_CALL_NULL(pit_kvm_apic_nmi_wd_deliver, kvm_apic_nmi_wd_deliver);
+DEFINE_STATIC_CALL_NULL(pit_kvm_apic_accept_pic_intr, kvm_apic_accept_pic_intr);
 
 /**
  * struct attach_call - a function of kvm.ko that is called
@@ -71,6 +73,7 @@ static const struct attach_call attach_calls[] = {
 	ATTACH_CALL(kvm_request_irq_source_id),
 	ATTACH_CALL(kvm_free_irq_source_id),
 	ATTACH_CALL(kvm_apic_nmi_wd_deliver),
+	ATTACH_CALL(kvm_apic_accept_pic_intr),
 };
 
 /*
@@ -357,12 +360,29 @@ static int attach_register(struct attach_hook *hook)
 	return 0;
 }
 
+/*
+ * ftrace did not let go of a hook, as after a fault of its own that made it give up
+ * for good: kvm.ko goes on calling this module. The code must stay, so the caller
+ * does not return, and the module is never freed. It lets every call through.
+ */
+static void attach_stay(const struct attach_hook *hook, int error)
+{
+	pr_err("cannot unload: %s: ftrace does not take its hook out (error %d). The module stays, without effect, until the next boot\n",
+	       hook->name, error);
+	for (;;)
+		schedule_timeout_idle(MAX_SCHEDULE_TIMEOUT);
+}
+
 static void attach_unregister(struct attach_hook *hook)
 {
+	int ret;
+
 	if (!hook->registered)
 		return;
 
-	unregister_ftrace_function(&hook->ops);
+	ret = unregister_ftrace_function(&hook->ops);
+	if (ret)
+		attach_stay(hook, ret);
 	ftrace_free_filter(&hook->ops);
 	hook->registered = false;
 }

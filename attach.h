@@ -14,6 +14,7 @@
 
 /* Declared in a header that is private to arch/x86/kvm. */
 void kvm_apic_nmi_wd_deliver(struct kvm_vcpu *vcpu);
+int kvm_apic_accept_pic_intr(struct kvm_vcpu *vcpu);
 
 DECLARE_STATIC_CALL(pit_kvm_set_irq, kvm_set_irq);
 DECLARE_STATIC_CALL(pit_kvm_irq_map_gsi, kvm_irq_map_gsi);
@@ -26,6 +27,7 @@ DECLARE_STATIC_CALL(pit_kvm_unregister_irq_mask_notifier, kvm_unregister_irq_mas
 DECLARE_STATIC_CALL(pit_kvm_request_irq_source_id, kvm_request_irq_source_id);
 DECLARE_STATIC_CALL(pit_kvm_free_irq_source_id, kvm_free_irq_source_id);
 DECLARE_STATIC_CALL(pit_kvm_apic_nmi_wd_deliver, kvm_apic_nmi_wd_deliver);
+DECLARE_STATIC_CALL(pit_kvm_apic_accept_pic_intr, kvm_apic_accept_pic_intr);
 
 #define pit_call(func) static_call(pit_##func)
 
