@@ -16,6 +16,7 @@
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/debugfs.h>
+#include <linux/delay.h>
 #include <linux/hashtable.h>
 #include <linux/hrtimer.h>
 #include <linux/kvm_host.h>
@@ -59,6 +60,9 @@
 /* How long a tick waits for a vCPU's thread to raise it: 10 ms. */
 #define PIT_PATIENCE_CLOCKS	11932
 
+/* How often the timer fires at most where no vCPU can take a tick. */
+#define PIT_AWAY_US		1000
+
 /* Port 0x61 */
 #define SPEAKER_GATE2	BIT(0)
 #define SPEAKER_DATA	BIT(1)
@@ -76,10 +80,11 @@
  * @node: in pits
  * @rcu: for a look-up of another VM's PIT that passes by while this one is freed
  * @epoch_ns: clock 0 of the chip, CLOCK_MONOTONIC
+ * @pid: the process that created the PIT
  * @irq_source_id: the device's own line to IRQ0
  * @debugfs: the folder in that of the VM
  *
- * @config_lock: one change of the policy at a time
+ * @config_lock: one change of the policy at a time, and no KVM_SET_PIT2 meanwhile
  * @watches_acks: @ack_notifier is registered; under @config_lock
  * @ack_notifier: told of the guest's EOIs
  * @mask_notifier: told of the guest's masking
@@ -90,13 +95,19 @@
  * @ticks: its ticks
  * @flags: KVM_PIT_FLAGS_x
  * @keep_state: KVM_GET_PIT2 and KVM_SET_PIT2 carry ticks: KVM_PIT_TICK_KEEP_STATE
- * @not_before: the timer does not fire for a periodic counter before that,
- *	CLOCK_MONOTONIC
+ * @set_by_ioctl: an ioctl programmed counter 0, and not the guest
+ * @fired_for: the time that the timer fired for last, CLOCK_MONOTONIC
  * @lost: ticks whose loss was reported
- * @limit_reported: it was said that the backlog limit is reached
+ * @limit_reported: the log has it that the backlog limit is reached
  * @nmi_due: a tick is due at the LAPICs that have LVT0 in NMI mode
- * @kicked: @task_work is pending, on the thread of a vCPU
+ * @kicked: the thread on which @task_work is pending, by its struct pid, which is
+ *	compared only; NULL: it is pending on none
+ * @kicked_at: clock at which that thread was told, or the workqueue in its place
+ * @work_at: clock before which the workqueue raises nothing, unless some vCPU can
+ *	take a tick
  * @vcpu: the one that accepted a tick last, or NULL
+ * @full_exits: how many exits from the guest the vCPU that takes IRQ0 had made when
+ *	a tick was raised last and found one in the irqchip
  * @dying: no timer is armed any more, and no work queued
  *
  * @timer: fires when the chip or the policy has something to do
@@ -112,6 +123,7 @@ struct kvm_pit {
 	struct hlist_node node;
 	struct rcu_head rcu;
 	u64 epoch_ns;
+	pid_t pid;
 	int irq_source_id;
 	struct dentry *debugfs;
 
@@ -125,12 +137,16 @@ struct kvm_pit {
 	struct i8254_ticks ticks;
 	u32 flags;
 	bool keep_state;
-	ktime_t not_before;
+	bool set_by_ioctl;
+	ktime_t fired_for;
 	u64 lost;
 	bool limit_reported;
 	bool nmi_due;
-	bool kicked;
+	struct pid *kicked;
+	u64 kicked_at;
+	u64 work_at;
 	struct kvm_vcpu *vcpu;
+	u64 full_exits;
 	bool dying;
 
 	struct hrtimer timer;
@@ -299,29 +315,32 @@ static ktime_t pit_clock_to_ktime(const struct kvm_pit *pit, u64 clock)
 	return ns < KTIME_MAX - pit->epoch_ns ? ns + pit->epoch_ns : KTIME_MAX;
 }
 
-/* What a trace and the kernel log name a VM by. */
-static pid_t pit_pid(const struct kvm_pit *pit)
+/*
+ * What a trace names a VM by: the thread that created it, as the name of the VM's
+ * debugfs folder does.
+ */
+static pid_t pit_vm(const struct kvm_pit *pit)
 {
 	return pit->kvm->userspace_pid;
 }
 
 /*
- * After every change: no tick is lost without a trace, and whoever set a limit
- * hears of it when it is reached first.
+ * After every change: no tick is lost without a trace, and the operator hears of a
+ * limit when it is reached first. A VMM cannot have that said again.
  */
 static void pit_report_losses(struct kvm_pit *pit)
 {
 	const struct i8254_ticks *t = &pit->ticks;
 
 	if (t->lost != pit->lost)
-		trace_kvm_pit_lost(pit_pid(pit), t->lost - pit->lost, t);
+		trace_kvm_pit_lost(pit_vm(pit), t->lost - pit->lost, t);
 	pit->lost = t->lost;
 
 	if (!t->limit_hit || pit->limit_reported)
 		return;
 	pit->limit_reported = true;
 	pr_info_ratelimited("VM of process %d: more than %llu ticks are owed, and the oldest are lost from now on\n",
-			    pit_pid(pit), t->config.backlog_limit);
+			    pit->pid, t->config.backlog_limit);
 }
 
 /* In HPET legacy mode the HPET's timer 0 drives IRQ0 in place of OUT0. */
@@ -330,22 +349,100 @@ static bool pit_drives_irq0(const struct kvm_pit *pit)
 	return !(pit->flags & KVM_PIT_FLAGS_HPET_LEGACY);
 }
 
-/* The vCPU that accepts ticks, as far as EOIs have shown; NULL: there is none yet. */
-static struct kvm_vcpu *pit_accepting_vcpu(const struct kvm_pit *pit)
+/*
+ * True if a vCPU is online. If none is, KVM's look-ups and loops find a first one whose
+ * creation can still fail, which frees it.
+ */
+static bool pit_has_vcpus(const struct kvm_pit *pit)
 {
-	return pit->vcpu ?: kvm_get_vcpu(pit->kvm, 0);
+	if (!atomic_read(&pit->kvm->online_vcpus))
+		return false;
+
+	/* Pairs with smp_wmb() in kvm_vm_ioctl_create_vcpu(). */
+	smp_rmb();
+	return true;
 }
 
 /*
- * Is the vCPU that accepts ticks kept from running? So it is where others have its
- * CPU, or where its thread is not in KVM_RUN: its VMM is stopped, or has something
- * else to do. One that sleeps in HLT is not.
+ * The vCPU that takes IRQ0: the one that sent the last EOI. If none did, it is the
+ * BSP, provided that there is no other vCPU or that the 8259's output goes to it.
+ * NULL if neither is known.
+ */
+static struct kvm_vcpu *pit_accepting_vcpu(const struct kvm_pit *pit)
+{
+	struct kvm *kvm = pit->kvm;
+	struct kvm_vcpu *bsp;
+
+	if (pit->vcpu)
+		return pit->vcpu;
+	if (!pit_has_vcpus(pit))
+		return NULL;
+
+	bsp = kvm_get_vcpu_by_id(kvm, kvm->arch.bsp_vcpu_id);
+	if (!bsp || (atomic_read(&kvm->online_vcpus) > 1 &&
+		     !pit_call(kvm_apic_accept_pic_intr)(bsp)))
+		return NULL;
+	return bsp;
+}
+
+/*
+ * True if a vCPU is in KVM_RUN, and not to wait for INIT or SIPI. Other ioctls of a
+ * vCPU look the same, but none takes long.
+ */
+static bool pit_vcpu_runs(struct kvm_vcpu *vcpu)
+{
+	u32 state = READ_ONCE(vcpu->arch.mp_state);
+
+	return mutex_is_locked(&vcpu->mutex) &&
+	       (state == KVM_MP_STATE_RUNNABLE || state == KVM_MP_STATE_HALTED);
+}
+
+/* True if a vCPU may take a tick that is raised now. */
+static bool pit_vcpu_takes(struct kvm_vcpu *vcpu)
+{
+	return pit_vcpu_runs(vcpu) && !READ_ONCE(vcpu->preempted);
+}
+
+static bool pit_vm_takes(const struct kvm_pit *pit)
+{
+	struct kvm_vcpu *vcpu = pit_accepting_vcpu(pit);
+	unsigned long i;
+
+	if (vcpu && pit_vcpu_takes(vcpu))
+		return true;
+	if (!pit_has_vcpus(pit))
+		return false;
+
+	kvm_for_each_vcpu(i, vcpu, pit->kvm)
+		if (pit_vcpu_takes(vcpu))
+			return true;
+	return false;
+}
+
+/*
+ * True if the irqchip cannot take a tick: a raise found one there, and the vCPU that
+ * takes IRQ0 has not been in the guest since. It sleeps with interrupts off, or is
+ * outside KVM_RUN.
+ */
+static bool pit_is_full(const struct kvm_pit *pit)
+{
+	struct kvm_vcpu *vcpu = pit_accepting_vcpu(pit);
+
+	return vcpu && READ_ONCE(vcpu->mode) == OUTSIDE_GUEST_MODE &&
+	       READ_ONCE(vcpu->stat.exits) == pit->full_exits;
+}
+
+/*
+ * True if the vCPU that takes IRQ0 cannot run: it is preempted, or its thread is
+ * outside KVM_RUN. A vCPU that sleeps in HLT can run.
  */
 static bool pit_guest_stalls(const struct kvm_pit *pit)
 {
 	struct kvm_vcpu *vcpu = pit_accepting_vcpu(pit);
 
-	return !vcpu || !mutex_is_locked(&vcpu->mutex) || READ_ONCE(vcpu->preempted);
+	if (!vcpu)
+		return !pit_vm_takes(pit);
+	return !mutex_is_locked(&vcpu->mutex) || READ_ONCE(vcpu->preempted);
 }
 
 static void pit_due(struct kvm_pit *pit, u64 n, u64 now)
@@ -356,7 +453,7 @@ static void pit_due(struct kvm_pit *pit, u64 n, u64 now)
 	if (pit->ticks.masked && pit_guest_stalls(pit))
 		i8254_ticks_stalled(&pit->ticks, n, now);
 	i8254_ticks_due(&pit->ticks, n, now);
-	trace_kvm_pit_due(pit_pid(pit), n, &pit->ticks);
+	trace_kvm_pit_due(pit_vm(pit), n, &pit->ticks);
 	if (atomic_read(&pit->kvm->arch.vapics_in_nmi_mode) > 0)
 		pit->nmi_due = true;
 }
@@ -393,16 +490,32 @@ static u64 pit_next_due(const struct kvm_pit *pit, u64 now)
 }
 
 /*
- * For the next tick, due or owed; @next is what the policy has next. Where that
- * waits for a vCPU's thread already, no longer than that may take: the thread may
- * have something else to do.
+ * The timer fires not before that, CLOCK_MONOTONIC. Ticks that come due until then are
+ * counted at once. Less often where no vCPU can take them: it is not there, or was told
+ * of a tick and has not come.
+ */
+static ktime_t pit_not_before(const struct kvm_pit *pit)
+{
+	u64 floor_us = READ_ONCE(param_min_period_us);
+
+	if (pit->kicked || !pit_vm_takes(pit))
+		floor_us = max(floor_us, PIT_AWAY_US);
+	return ktime_add_us(pit->fired_for, floor_us);
+}
+
+/*
+ * Set the timer to the next tick, due or owed; @next is what the policy has next. A
+ * tick that is to be raised now waits for a vCPU's thread or the workqueue: the
+ * timer looks after it once more.
  */
 static void pit_arm(struct kvm_pit *pit, u64 now, u64 next)
 {
 	ktime_t expires;
 
-	if (next <= now)
-		next = pit->kicked ? now + PIT_PATIENCE_CLOCKS : I8254_NEVER;
+	if (next <= now && pit->kicked && now - pit->kicked_at < PIT_PATIENCE_CLOCKS)
+		next = pit->kicked_at + PIT_PATIENCE_CLOCKS;
+	else if (next <= now)
+		next = now + PIT_PATIENCE_CLOCKS;
 	if (pit_drives_irq0(pit))
 		next = min(next, pit_next_due(pit, now));
 	if (next == I8254_NEVER) {
@@ -412,8 +525,9 @@ static void pit_arm(struct kvm_pit *pit, u64 now, u64 next)
 	}
 
 	expires = pit_clock_to_ktime(pit, next);
-	if (pit->ticks.period)
-		expires = max(expires, pit->not_before);
+	/* A one-shot costs the guest an access of its own. */
+	if (i8254_period(&pit->chip, 0) || pit->set_by_ioctl)
+		expires = max(expires, pit_not_before(pit));
 	if (hrtimer_is_queued(&pit->timer) && hrtimer_get_expires(&pit->timer) == expires)
 		return;
 	hrtimer_start(&pit->timer, expires, HRTIMER_MODE_ABS);
@@ -433,71 +547,104 @@ static bool pit_vcpu_looks(struct kvm_vcpu *vcpu)
 }
 
 /*
- * Whose thread raises ticks: that of the vCPU on this CPU if it is the VM's, or else
- * of the one that will accept them. Which one that is shows in the EOIs; where none
- * was seen it may be another than vCPU 0, so that a tick does not wait for a vCPU 0
- * that others keep from running. A thread that is not in KVM_RUN may not come back.
+ * Pick the vCPU whose thread raises the tick: the one loaded on this CPU if it is
+ * this VM's, otherwise the one that takes IRQ0, in KVM_RUN or not. NULL if there is
+ * none, or none that the tick could wait for. A vCPU that is only presumed to take
+ * IRQ0, and is preempted, is not waited for.
  */
 static struct kvm_vcpu *pit_next_vcpu(const struct kvm_pit *pit)
 {
 	struct kvm_vcpu *vcpu = kvm_get_running_vcpu();
-	bool accepts;
+	bool known;
 
-	if (vcpu && vcpu->kvm == pit->kvm)
+	if (vcpu && vcpu->kvm == pit->kvm && pit_vcpu_takes(vcpu))
 		return vcpu;
 
 	vcpu = pit_accepting_vcpu(pit);
-	if (!vcpu || !mutex_is_locked(&vcpu->mutex))
+	if (!vcpu || (mutex_is_locked(&vcpu->mutex) && !pit_vcpu_runs(vcpu)))
 		return NULL;
 
-	accepts = pit->vcpu || atomic_read(&pit->kvm->online_vcpus) == 1;
-	return accepts || !READ_ONCE(vcpu->preempted) ? vcpu : NULL;
-}
-
-static bool pit_kick_vcpu(struct kvm_pit *pit, struct kvm_vcpu *vcpu)
-{
-	struct task_struct *task;
-	bool kicked = false;
-
-	rcu_read_lock();
-	task = pid_task(rcu_dereference(vcpu->pid), PIDTYPE_PID);
-	if (task && !task_work_add(task, &pit->task_work, TWA_RESUME))
-		kicked = true;
-	rcu_read_unlock();
-
-	if (kicked && !pit_vcpu_looks(vcpu)) {
-		kvm_make_request(KVM_REQ_UNBLOCK, vcpu);
-		kvm_vcpu_kick(vcpu);
-	}
-
-	return kicked;
+	known = pit->vcpu || atomic_read(&pit->kvm->online_vcpus) == 1;
+	return known || !READ_ONCE(vcpu->preempted) ? vcpu : NULL;
 }
 
 /*
- * Have the thread of a vCPU raise what can be raised, before it enters the
- * guest: so the VM pays for it, at its own priority, and no other thread has to
- * be scheduled first.
+ * Have the thread of @vcpu run @task_work before it returns to userspace or enters
+ * the guest. A thread that is in userspace, or asleep in another system call, runs it
+ * before it comes to KVM_RUN.
  */
-static void pit_kick(struct kvm_pit *pit)
+static void pit_kick_vcpu(struct kvm_pit *pit, struct kvm_vcpu *vcpu, u64 now)
 {
-	struct kvm_vcpu *vcpu = pit_next_vcpu(pit);
-
-	if (pit->kicked)
-		return;
+	struct task_struct *task;
+	struct pid *pid;
 
 	refcount_inc(&pit->refs);
-	pit->kicked = true;
-	if (vcpu && pit_kick_vcpu(pit, vcpu))
-		return;
+	rcu_read_lock();
+	pid = rcu_dereference(vcpu->pid);
+	task = pid_task(pid, PIDTYPE_PID);
+	if (task && !task_work_add(task, &pit->task_work, TWA_RESUME)) {
+		pit->kicked = pid;
+		pit->kicked_at = now;
+	}
+	rcu_read_unlock();
 
-	pit->kicked = false;
-	refcount_dec(&pit->refs);
+	if (!pit->kicked) {
+		refcount_dec(&pit->refs);
+	} else if (pit_vcpu_runs(vcpu) && !pit_vcpu_looks(vcpu)) {
+		kvm_make_request(KVM_REQ_UNBLOCK, vcpu);
+		kvm_vcpu_kick(vcpu);
+	}
+}
+
+/*
+ * Have the workqueue raise what can be raised. The VM does not pay for that. So
+ * where no vCPU can take a tick, the workqueue raises once a second: who asks the
+ * irqchips for their state finds a tick there.
+ */
+static void pit_queue_work(struct kvm_pit *pit, u64 now)
+{
+	if (!pit_vm_takes(pit)) {
+		if (now < pit->work_at)
+			return;
+		pit->work_at = now + PIT_LOOK_CLOCKS;
+	}
+
+	pit->kicked_at = now;
 	queue_work(pit_wq, &pit->work);
 }
 
 /*
+ * Have raised what can be raised, by the thread of a vCPU before it enters the guest:
+ * the VM pays for it, at its own priority, and no other thread has to be scheduled
+ * first. The workqueue raises it if there is no such thread in KVM_RUN, and if it does
+ * not come in time.
+ */
+static void pit_kick(struct kvm_pit *pit, u64 now)
+{
+	struct kvm_vcpu *vcpu = pit_next_vcpu(pit);
+
+	if (vcpu && !pit->kicked)
+		pit_kick_vcpu(pit, vcpu, now);
+	if (vcpu && pit->kicked && pit->kicked == rcu_access_pointer(vcpu->pid) &&
+	    pit_vcpu_runs(vcpu) && now - pit->kicked_at < PIT_PATIENCE_CLOCKS)
+		return;
+
+	pit_queue_work(pit, now);
+}
+
+static void pit_raised(struct kvm_pit *pit, enum i8254_raise raise, int result, u64 now)
+{
+	struct kvm_vcpu *vcpu = pit_accepting_vcpu(pit);
+
+	i8254_ticks_raised(&pit->ticks, result, now);
+	trace_kvm_pit_raise(pit_vm(pit), raise, result, &pit->ticks);
+	if (!result && vcpu)
+		pit->full_exits = READ_ONCE(vcpu->stat.exits);
+}
+
+/*
  * After every change: have raised what can be raised, and come back for the
- * rest.
+ * rest. A tick for which there is no room needs nobody to raise it.
  */
 static void pit_update(struct kvm_pit *pit, u64 now)
 {
@@ -509,9 +656,12 @@ static void pit_update(struct kvm_pit *pit, u64 now)
 	if (pit->dying)
 		return;
 
+	if (i8254_ticks_next(&pit->ticks) <= now && pit_is_full(pit))
+		pit_raised(pit, i8254_ticks_take(&pit->ticks, now), 0, now);
+
 	next = i8254_ticks_next(&pit->ticks);
 	if (pit->nmi_due || next <= now)
-		pit_kick(pit);
+		pit_kick(pit, now);
 	pit_arm(pit, now, next);
 }
 
@@ -521,11 +671,8 @@ static enum hrtimer_restart pit_timer_fn(struct hrtimer *timer)
 	unsigned long irqflags;
 
 	spin_lock_irqsave(&pit->lock, irqflags);
-	pit->not_before = ktime_add_us(hrtimer_get_expires(timer),
-				       READ_ONCE(param_min_period_us));
-	/* The thread was to do that when the timer fired last. */
-	if (pit->kicked && !pit->dying)
-		queue_work(pit_wq, &pit->work);
+	/* It may have been armed anew since it fired, for a time to come. */
+	pit->fired_for = min(hrtimer_get_expires(timer), ktime_get());
 	pit_update(pit, pit_sync(pit));
 	spin_unlock_irqrestore(&pit->lock, irqflags);
 
@@ -581,6 +728,9 @@ static void pit_deliver_nmi(struct kvm_pit *pit)
 	struct kvm_vcpu *vcpu;
 	unsigned long i;
 
+	if (!pit_has_vcpus(pit))
+		return;
+
 	kvm_for_each_vcpu(i, vcpu, pit->kvm)
 		pit_call(kvm_apic_nmi_wd_deliver)(vcpu);
 }
@@ -610,8 +760,7 @@ static void pit_deliver(struct kvm_pit *pit)
 						      pit_pulse(pit);
 		spin_lock_irqsave(&pit->lock, irqflags);
 		now = pit_now(pit);
-		i8254_ticks_raised(&pit->ticks, result, now);
-		trace_kvm_pit_raise(pit_pid(pit), raise, result, &pit->ticks);
+		pit_raised(pit, raise, result, now);
 	}
 	nmi = pit->nmi_due;
 	pit->nmi_due = false;
@@ -637,17 +786,29 @@ static void pit_put(struct kvm_pit *pit)
 	module_put(THIS_MODULE);
 }
 
-/* On the thread of a vCPU, which may have left the VM since, or the VM may be gone. */
+/* Count what is due, and raise what can be raised, for one who looks at the PIT. */
+static void pit_catch_up(struct kvm_pit *pit)
+{
+	spin_lock_irq(&pit->lock);
+	pit_sync(pit);
+	spin_unlock_irq(&pit->lock);
+	pit_deliver(pit);
+}
+
+/*
+ * On the thread of a vCPU, which may have left the VM since, or the VM may be gone. If it
+ * is on its way to userspace it may come to KVM_RUN from there.
+ */
 static void pit_task_work_fn(struct callback_head *task_work)
 {
 	struct kvm_pit *pit = container_of(task_work, struct kvm_pit, task_work);
 
 	mutex_lock(&pit->deliver_lock);
 	spin_lock_irq(&pit->lock);
-	pit->kicked = false;
+	pit->kicked = NULL;
 	spin_unlock_irq(&pit->lock);
 	if (!pit->dying)
-		pit_deliver(pit);
+		pit_catch_up(pit);
 	mutex_unlock(&pit->deliver_lock);
 	pit_put(pit);
 }
@@ -660,14 +821,16 @@ static void pit_task_work_fn(struct callback_head *task_work)
 static void pit_ack_irq(struct kvm_irq_ack_notifier *notifier)
 {
 	struct kvm_pit *pit = container_of(notifier, struct kvm_pit, ack_notifier);
+	struct kvm_vcpu *vcpu = kvm_get_running_vcpu();
 	unsigned long irqflags;
 	bool waiting;
 
 	spin_lock_irqsave(&pit->lock, irqflags);
-	pit->vcpu = kvm_get_running_vcpu();
+	if (vcpu && vcpu->kvm == pit->kvm)
+		pit->vcpu = vcpu;
 	waiting = i8254_ticks_off(&pit->ticks);
 	i8254_ticks_acked(&pit->ticks, pit_now(pit));
-	trace_kvm_pit_ack(pit_pid(pit), &pit->ticks);
+	trace_kvm_pit_ack(pit_vm(pit), &pit->ticks);
 	waiting |= i8254_ticks_next(&pit->ticks) != I8254_NEVER;
 	spin_unlock_irqrestore(&pit->lock, irqflags);
 
@@ -685,7 +848,7 @@ static void pit_mask_irq(struct kvm_irq_mask_notifier *notifier, bool masked)
 	spin_lock_irqsave(&pit->lock, irqflags);
 	now = pit_sync(pit);
 	i8254_ticks_masked(&pit->ticks, masked, now);
-	trace_kvm_pit_mask(pit_pid(pit), masked, &pit->ticks);
+	trace_kvm_pit_mask(pit_vm(pit), masked, &pit->ticks);
 	pit_update(pit, now);
 	spin_unlock_irqrestore(&pit->lock, irqflags);
 }
@@ -716,21 +879,37 @@ static void pit_unwatch_acks(struct kvm_pit *pit)
 	pit->watches_acks = false;
 }
 
-static void pit_configure(struct kvm_pit *pit,
-			  const struct i8254_tick_config *config)
+/* The chip is at the present: what came due before it did so under the old policy. */
+static void pit_set_policy(struct kvm_pit *pit, const struct i8254_tick_config *config)
 {
-	unsigned long irqflags;
+	lockdep_assert_held(&pit->config_lock);
+	lockdep_assert_held(&pit->lock);
+
+	i8254_ticks_configure(&pit->ticks, config);
+	trace_kvm_pit_policy(pit_vm(pit), &pit->ticks);
+}
+
+/*
+ * @keep_state: a new value for that, or NULL for none. EOIs are seen from before a
+ * policy that needs them until after it.
+ */
+static void pit_configure(struct kvm_pit *pit, const struct i8254_tick_config *config,
+			  const bool *keep_state)
+{
+	u64 now;
 
 	mutex_lock(&pit->config_lock);
+	pit_catch_up(pit);
 	if (config->policy->needs_ack)
 		pit_watch_acks(pit);
 
-	spin_lock_irqsave(&pit->lock, irqflags);
-	i8254_ticks_configure(&pit->ticks, config);
-	pit->limit_reported = false;
-	trace_kvm_pit_policy(pit_pid(pit), &pit->ticks);
-	pit_update(pit, pit_sync(pit));
-	spin_unlock_irqrestore(&pit->lock, irqflags);
+	spin_lock_irq(&pit->lock);
+	now = pit_sync(pit);
+	if (keep_state)
+		pit->keep_state = *keep_state;
+	pit_set_policy(pit, config);
+	pit_update(pit, now);
+	spin_unlock_irq(&pit->lock);
 
 	if (!config->policy->needs_ack)
 		pit_unwatch_acks(pit);
@@ -752,6 +931,7 @@ int kvm_pit_enable_cap(struct kvm *kvm, const struct kvm_enable_cap *cap)
 		.slew_rate = min_t(u64, cap->args[2], U32_MAX),
 		.backlog_limit = cap->args[3],
 	};
+	bool keep_state = cap->args[1] & KVM_PIT_TICK_KEEP_STATE;
 	struct kvm_pit *pit;
 	int ret;
 
@@ -765,11 +945,7 @@ int kvm_pit_enable_cap(struct kvm *kvm, const struct kvm_enable_cap *cap)
 	if (!pit)
 		return -ENXIO;
 
-	spin_lock_irq(&pit->lock);
-	/* The lock is for those who look more than once; not all hold it. */
-	WRITE_ONCE(pit->keep_state, cap->args[1] & KVM_PIT_TICK_KEEP_STATE);
-	spin_unlock_irq(&pit->lock);
-	pit_configure(pit, &config);
+	pit_configure(pit, &config, &keep_state);
 	return 0;
 }
 
@@ -780,8 +956,10 @@ static void pit_write(struct kvm_pit *pit, unsigned int port, u8 value)
 	u64 now = pit_sync(pit);
 	unsigned int effect = i8254_write(&pit->chip, port, value);
 
-	if (effect & I8254_REPROGRAMMED)
+	if (effect & I8254_REPROGRAMMED) {
+		pit->set_by_ioctl = false;
 		i8254_ticks_restart(&pit->ticks, i8254_period(&pit->chip, 0));
+	}
 	if (effect & I8254_ROSE)
 		pit_due(pit, 1, now);
 	if (effect)
@@ -967,8 +1145,10 @@ static void pit_set_state(struct kvm_pit *pit,
 		if (pit_keep_channel(pit, n, &channels[n]))
 			continue;
 		kvm_pit_load_channel(&pit->chip, n, &channels[n]);
-		if (n == 0)
-			i8254_ticks_restart(&pit->ticks, i8254_period(&pit->chip, 0));
+		if (n != 0)
+			continue;
+		pit->set_by_ioctl = true;
+		i8254_ticks_restart(&pit->ticks, i8254_period(&pit->chip, 0));
 	}
 	if (flags)
 		pit->flags = *flags;
@@ -976,7 +1156,23 @@ static void pit_set_state(struct kvm_pit *pit,
 	spin_unlock_irq(&pit->lock);
 }
 
-/* Go on from a state that KVM_PIT_TICK_KEEP_STATE kept, in the midst of a clock. */
+/*
+ * Wait for a tick that is being raised: it is one of the state at hand, not of the
+ * next. That takes as long as kvm_set_irq().
+ */
+static void pit_wait_raised(struct kvm_pit *pit)
+{
+	while (pit->ticks.raising) {
+		spin_unlock_irq(&pit->lock);
+		usleep_range(10, 50);
+		spin_lock_irq(&pit->lock);
+	}
+}
+
+/*
+ * Go on from a state that KVM_PIT_TICK_KEEP_STATE kept, in the midst of a clock. Its
+ * policy comes with it, in the same step.
+ */
 static int pit_set_kept_state(struct kvm_pit *pit, const struct kvm_pit_state2 *state)
 {
 	struct i8254_tick_config config;
@@ -984,19 +1180,29 @@ static int pit_set_kept_state(struct kvm_pit *pit, const struct kvm_pit_state2 *
 	u32 clock_ns;
 	int ret;
 
+	lockdep_assert_held(&pit->config_lock);
+
 	ret = kvm_pit_check_ticks(state, &config);
 	if (ret)
 		return ret;
 
-	pit_configure(pit, &config);
+	if (config.policy->needs_ack)
+		pit_watch_acks(pit);
+
 	spin_lock_irq(&pit->lock);
+	pit_wait_raised(pit);
 	ns = pit_ns(pit);
 	now = pit_sync_to(pit, ns);
+	pit_set_policy(pit, &config);
 	clock_ns = kvm_pit_load_ticks(&pit->chip, &pit->ticks, state);
 	pit->epoch_ns += ns - i8254_clocks_to_ns(now) - clock_ns;
 	pit->flags = state->flags & ~KVM_PIT_FLAGS_TICK_STATE;
+	pit->set_by_ioctl = true;
 	pit_update(pit, now);
 	spin_unlock_irq(&pit->lock);
+
+	if (!config.policy->needs_ack)
+		pit_unwatch_acks(pit);
 	return 0;
 }
 
@@ -1038,7 +1244,12 @@ static ssize_t pit_policy_write(struct file *file, const char __user *ubuf,
 		return -EINVAL;
 
 	config = pit_default_config(policy);
-	pit_configure(pit, &config);
+	pit_configure(pit, &config, NULL);
+
+	/* An operator hears of the limit that holds from now on, too. */
+	spin_lock_irq(&pit->lock);
+	pit->limit_reported = false;
+	spin_unlock_irq(&pit->lock);
 	return len;
 }
 
@@ -1063,6 +1274,26 @@ static int pit_period_ns_get(void *data, u64 *ns)
 }
 DEFINE_DEBUGFS_ATTRIBUTE(pit_period_ns_fops, pit_period_ns_get, NULL, "%llu\n");
 
+/* A counter of ticks, brought to the present. */
+#define PIT_COUNTER(_name)						\
+static int pit_##_name##_get(void *data, u64 *value)			\
+{									\
+	struct kvm_pit *pit = data;					\
+									\
+	pit_catch_up(pit);						\
+	spin_lock_irq(&pit->lock);					\
+	*value = pit->ticks._name;					\
+	spin_unlock_irq(&pit->lock);					\
+	return 0;							\
+}									\
+DEFINE_DEBUGFS_ATTRIBUTE(pit_##_name##_fops, pit_##_name##_get, NULL, "%llu\n")
+
+PIT_COUNTER(due);
+PIT_COUNTER(delivered);
+PIT_COUNTER(replayed);
+PIT_COUNTER(lost);
+PIT_COUNTER(backlog);
+
 /* Goes with the VM's own folder, before the PIT does. */
 static void pit_create_debugfs(struct kvm_pit *pit)
 {
@@ -1074,11 +1305,11 @@ static void pit_create_debugfs(struct kvm_pit *pit)
 	debugfs_create_u32("slew_rate", 0444, dir, &t->config.slew_rate);
 	debugfs_create_u64("backlog_limit", 0444, dir, &t->config.backlog_limit);
 	debugfs_create_file_unsafe("period_ns", 0444, dir, pit, &pit_period_ns_fops);
-	debugfs_create_u64("due", 0444, dir, &t->due);
-	debugfs_create_u64("delivered", 0444, dir, &t->delivered);
-	debugfs_create_u64("replayed", 0444, dir, &t->replayed);
-	debugfs_create_u64("lost", 0444, dir, &t->lost);
-	debugfs_create_u64("backlog", 0444, dir, &t->backlog);
+	debugfs_create_file_unsafe("due", 0444, dir, pit, &pit_due_fops);
+	debugfs_create_file_unsafe("delivered", 0444, dir, pit, &pit_delivered_fops);
+	debugfs_create_file_unsafe("replayed", 0444, dir, pit, &pit_replayed_fops);
+	debugfs_create_file_unsafe("lost", 0444, dir, pit, &pit_lost_fops);
+	debugfs_create_file_unsafe("backlog", 0444, dir, pit, &pit_backlog_fops);
 }
 
 /* Creation and destruction */
@@ -1091,6 +1322,7 @@ static struct kvm_pit *pit_alloc(struct kvm *kvm)
 		return NULL;
 
 	pit->kvm = kvm;
+	pit->pid = task_tgid_nr(current);
 	pit->epoch_ns = ktime_get_ns();
 	mutex_init(&pit->config_lock);
 	spin_lock_init(&pit->lock);
@@ -1108,6 +1340,7 @@ static struct kvm_pit *pit_alloc(struct kvm *kvm)
 	kvm_iodevice_init(&pit->speaker_dev, &speaker_dev_ops);
 
 	i8254_reset(&pit->chip, 0);
+	pit->full_exits = U64_MAX;
 	return pit;
 }
 
@@ -1163,7 +1396,7 @@ static int pit_create(struct kvm *kvm, u32 flags)
 		goto free_pit;
 
 	i8254_ticks_init(&pit->ticks, &config, i8254_ns_to_clocks(floor_ns));
-	trace_kvm_pit_policy(pit_pid(pit), &pit->ticks);
+	trace_kvm_pit_policy(pit_vm(pit), &pit->ticks);
 	pit_call(kvm_register_irq_mask_notifier)(kvm, PIT_GSI, &pit->mask_notifier);
 	if (policy->needs_ack)
 		pit_watch_acks(pit);
@@ -1257,6 +1490,7 @@ static int pit_ioctl_get(struct kvm_pit *pit, void __user *argp, size_t size)
 	BUILD_BUG_ON(offsetof(struct kvm_pit_state2, channels) != 0 ||
 		     sizeof(struct kvm_pit_state) != sizeof(state.channels));
 
+	pit_catch_up(pit);
 	pit_get_state(pit, &state);
 	return copy_to_user(argp, &state, size) ? -EFAULT : 0;
 }
@@ -1275,15 +1509,19 @@ static int pit_ioctl_set(struct kvm_pit *pit, void __user *argp)
 static int pit_ioctl_set2(struct kvm_pit *pit, void __user *argp)
 {
 	struct kvm_pit_state2 state;
+	int ret = 0;
 
 	if (copy_from_user(&state, argp, sizeof(state)))
 		return -EFAULT;
 
-	if (READ_ONCE(pit->keep_state) && kvm_pit_has_ticks(&state))
-		return pit_set_kept_state(pit, &state);
+	mutex_lock(&pit->config_lock);
+	if (pit->keep_state && kvm_pit_has_ticks(&state))
+		ret = pit_set_kept_state(pit, &state);
+	else
+		pit_set_state(pit, state.channels, &state.flags);
+	mutex_unlock(&pit->config_lock);
 
-	pit_set_state(pit, state.channels, &state.flags);
-	return 0;
+	return ret;
 }
 
 static int pit_ioctl_reinject(struct kvm_pit *pit, void __user *argp)
@@ -1297,7 +1535,7 @@ static int pit_ioctl_reinject(struct kvm_pit *pit, void __user *argp)
 	config = pit_default_config(control.pit_reinject ?
 				    pit_reinject_policy() :
 				    i8254_policy_by_id(KVM_PIT_TICK_DISCARD));
-	pit_configure(pit, &config);
+	pit_configure(pit, &config, NULL);
 	return 0;
 }
 

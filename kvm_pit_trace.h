@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The life of a tick, as tracepoints. `vm` is the PID of the process that
- * created the VM.
+ * The life of a tick, as tracepoints. `vm` is the thread ID (TID) of the thread that
+ * created the VM, the first number of the VM's folder in debugfs. Often that is the
+ * main thread, whose TID is the process's PID.
  */
 #undef TRACE_SYSTEM
 #define TRACE_SYSTEM kvm_pit

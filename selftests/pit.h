@@ -665,6 +665,28 @@ static inline u64 pit_ticks_in(struct kvm_vcpu *vcpu, u64 ns)
 	return pit_ticks_taken(vcpu->vm) - before;
 }
 
+/* The local timers' interrupts so far, of all CPUs. */
+static inline u64 pit_timer_interrupts(void)
+{
+	FILE *f = fopen("/proc/interrupts", "r");
+	char line[4096], *at, *end;
+	u64 sum = 0, n;
+
+	TEST_ASSERT(f, "cannot open /proc/interrupts");
+	while (fgets(line, sizeof(line), f)) {
+		at = strstr(line, "LOC:");
+		if (!at)
+			continue;
+		for (at += 4; ; at = end, sum += n) {
+			n = strtoull(at, &end, 10);
+			if (end == at)
+				break;
+		}
+	}
+	fclose(f);
+	return sum;
+}
+
 /*
  * The counters and settings in debugfs, one value a file
  */

@@ -61,32 +61,10 @@ static struct kvm_pit_state2 state_with(u8 mode, u32 count)
  * Is the host live?
  */
 
-/* Of all CPUs. */
-static u64 timer_interrupts(void)
-{
-	FILE *f = fopen("/proc/interrupts", "r");
-	char line[4096], *at, *end;
-	u64 sum = 0, n;
-
-	TEST_ASSERT(f, "cannot open /proc/interrupts");
-	while (fgets(line, sizeof(line), f)) {
-		at = strstr(line, "LOC:");
-		if (!at)
-			continue;
-		for (at += 4; ; at = end, sum += n) {
-			n = strtoull(at, &end, 10);
-			if (end == at)
-				break;
-		}
-	}
-	fclose(f);
-	return sum;
-}
-
 /* With this vCPU running, or without any. */
 static bool host_is_live(struct kvm_vcpu *vcpu, const char *when)
 {
-	u64 interrupts = timer_interrupts();
+	u64 interrupts = pit_timer_interrupts();
 	u64 at, late = 0;
 	int i;
 
@@ -98,7 +76,7 @@ static bool host_is_live(struct kvm_vcpu *vcpu, const char *when)
 			sleep_until_ns(at);
 		late = max(late, now_ns() - at);
 	}
-	interrupts = timer_interrupts() - interrupts;
+	interrupts = pit_timer_interrupts() - interrupts;
 	if (late <= LATE_NS && interrupts <= INTERRUPTS_MAX)
 		return true;
 	ksft_print_msg("%s: the host was late by %lu us, and took %lu interrupts in %d ms\n",

@@ -13,8 +13,10 @@
  *    on its grid at once under delay, and within 100 * P * 100 / rate + P under
  *    slew. Without one, all that came due is owed.
  *  - A limit that is lowered below the backlog cuts it, and counts what it cut.
- *  - The kernel log has it once for each VM, and again after each
- *    KVM_ENABLE_CAP, that its limit was exceeded; but not as often as one likes.
+ *  - The kernel log has it once for each VM that its limit was exceeded, and once
+ *    more after an operator set the policy in debugfs; but not as often as one likes.
+ *    A VMM can set a limit over and over, by KVM_ENABLE_CAP or with the parameters' by
+ *    KVM_REINJECT_CONTROL: nothing is said again.
  *
  * At rest no tick is unaccounted for.
  */
@@ -320,6 +322,26 @@ static void hold_ticks(struct kvm_vcpu *vcpu, int nr)
 	pit_run_for(vcpu, 5 * nr * PERIOD_MS * NSEC_PER_MSEC);
 }
 
+static void write_text(const char *path, const char *text)
+{
+	FILE *f = fopen(path, "w");
+
+	TEST_ASSERT(f && fputs(text, f) >= 0 && !fclose(f), "cannot write %s", path);
+}
+
+/* What a new policy in debugfs has for a limit is a parameter. */
+static void operator_sets_limit(struct kvm_vm *vm, const struct policy *policy, u64 limit)
+{
+	static const char param[] = "/sys/module/kvm_i8254/parameters/backlog_limit";
+	char path[128], text[32];
+
+	snprintf(text, sizeof(text), "%lu", limit);
+	write_text(param, text);
+	pit_file(vm, "policy", path, sizeof(path));
+	write_text(path, policy->name);
+	write_text(param, "0");
+}
+
 static void test_message(const struct policy *policy)
 {
 	struct kvm_vcpu *vcpu;
@@ -335,12 +357,17 @@ static void test_message(const struct policy *policy)
 	hold_ticks(vcpu, 8);
 	ok &= messages_are(4, 0, "again");
 	set_limit(vm, policy, 3);
-	ok &= messages_are(3, 0, "another limit");
 	hold_ticks(vcpu, 8);
-	ok &= messages_are(3, 1, "7 ticks owed");
-	set_limit(vm, policy, 3);
+	ok &= messages_are(3, 0, "another limit of the VMM's");
+	operator_sets_limit(vm, policy, 2);
+	ok &= messages_are(2, 0, "an operator's limit");
 	hold_ticks(vcpu, 8);
-	ok &= messages_are(3, 1, "the same limit again");
+	ok &= messages_are(2, 1, "7 ticks owed");
+	hold_ticks(vcpu, 8);
+	ok &= messages_are(2, 0, "again");
+	operator_sets_limit(vm, policy, 2);
+	hold_ticks(vcpu, 8);
+	ok &= messages_are(2, 1, "the same limit again");
 	set_limit(vm, policy, 0);
 	hold_ticks(vcpu, 8);
 	ok &= messages_are(0, 0, "no limit");
@@ -366,26 +393,50 @@ static void test_message_of_each_vm(const struct policy *policy)
 			 policy->name);
 }
 
-/* In a stall, without end: as often as the limit is set, it is exceeded. */
+static void vmm_sets_limit(struct kvm_vm *vm, const struct policy *policy, u64 limit)
+{
+	set_limit(vm, policy, limit);
+	pit_set_reinject(vm, false);
+	pit_set_reinject(vm, true);
+	set_limit(vm, policy, limit);
+}
+
+/* In a stall: as often as the limit is set, it is exceeded. */
+static int messages_of_many(struct kvm_vm *vm, const struct policy *policy,
+			    void (*set)(struct kvm_vm *, const struct policy *, u64))
+{
+	int nr = 0, i;
+
+	fresh_log();
+	for (i = 0; i < MANY; i++) {
+		set(vm, policy, 1);
+		sleep_until_ns(now_ns() + 2 * PERIOD_MS * NSEC_PER_MSEC);
+		nr += messages(1);
+	}
+	return nr;
+}
+
 static void test_message_rate(const struct policy *policy)
 {
 	struct kvm_vcpu *vcpu;
 	struct kvm_vm *vm = create(&vcpu, policy, 1);
-	int nr = 0, i;
+	int by_vmm, by_operator;
 	bool ok;
 
+	fresh_log();
 	pit_run_to_hold(vcpu, PIT_HOLD_ACCEPTED, COUNT);
-	fresh_log();
-	for (i = 0; i < MANY; i++) {
-		set_limit(vm, policy, 1);
-		sleep_until_ns(now_ns() + 2 * PERIOD_MS * NSEC_PER_MSEC);
-		nr += messages(1);
+	sleep_until_ns(now_ns() + 4 * PERIOD_MS * NSEC_PER_MSEC);
+	pit_counter(vm, "lost");
+	ok = messages_are(1, 1, "the first time");
+	by_vmm = messages_of_many(vm, policy, vmm_sets_limit);
+	by_operator = messages_of_many(vm, policy, operator_sets_limit);
+	if (by_vmm || !by_operator || by_operator >= MANY) {
+		ksft_print_msg("%d messages for %d limits of the VMM's, %d for an operator's\n",
+			       by_vmm, MANY, by_operator);
+		ok = false;
 	}
-	ok = nr > 0 && nr < MANY;
-	if (!ok)
-		ksft_print_msg("%d messages of %d\n", nr, MANY);
 	fresh_log();
-	set_limit(vm, policy, 1);
+	operator_sets_limit(vm, policy, 1);
 	sleep_until_ns(now_ns() + 2 * PERIOD_MS * NSEC_PER_MSEC);
 	ok &= messages_are(1, 1, "after a while");
 	ok &= pit_end(vcpu);

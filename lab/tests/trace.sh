@@ -48,6 +48,12 @@ same() {
 	[ "$1" -gt 0 ] && [ "$1" = "$2" ]
 }
 
+# some_of NUMBER NUMBER: of the second, the first.
+some_of() {
+	echo "$1 of $2"
+	[ "$1" -gt 0 ] && [ "$1" -le "$2" ]
+}
+
 # accounted POLICY: every tick that came due ends in an acknowledgement, or as lost.
 accounted() {
 	same "$(ticks "$1" due)" $(($(lines "$1" kvm_pit_ack:) + $(ticks "$1" lost)))
@@ -79,8 +85,9 @@ check "trace-cmd records discard" record discard 0
 check "lost is in words" in_words discard lost
 check "discard: every tick is raised or lost" same "$(ticks discard due)" \
 	$(($(lines discard result=raised) + $(ticks discard lost)))
-check "discard: what is lost was coalesced" \
-	same "$(lines discard result=coalesced)" "$(ticks discard lost)"
+# What comes due while one waits for a vCPU's thread to raise it is lost without a raise.
+check "discard: what is coalesced is lost" \
+	some_of "$(lines discard result=coalesced)" "$(ticks discard lost)"
 
 check "trace-cmd records slew" record slew 0
 check "slew: every tick is acknowledged" accounted slew
