@@ -26,15 +26,18 @@ lock() {
 	flock "$lock_fd"
 }
 
+# Selftests that are races, and need two CPUs. The others are exact on a deterministic one.
+RACES="pit_race pit_migrate_null pit_notbefore"
+
 # How lab/run has a selftest: selftest_run SERIES NAME sets selftest_options, which are for lab/run,
-# and selftest_command, which is the script with its arguments. One of them needs two CPUs, the
-# others are exact on a deterministic one. The fuzzer knows the better when an access took place the
-# less time an instruction takes.
+# and selftest_command, which is the script with its arguments. The fuzzer knows the better when an
+# access took place the less time an instruction takes.
 selftest_run() {
 	local program=$BUILD/selftests/${1%%-*}/bin/$2
 	selftest_options=(--timeout 180) selftest_command=("$program")
 	case $2 in
-	pit_race)	selftest_options=(--cpus 2 --timeout 300) ;;
+	pit_race | pit_migrate_null | pit_notbefore) selftest_options=(--cpus 2 --timeout 300) ;;
+	pit_storm)	selftest_options=(--timeout 600) ;;
 	pit_fuzz)	selftest_options+=(--shift 0) ;;
 	pit_apicv)	selftest_options=(--no-load --file "$program")
 			selftest_command=("$TOP/lab/tests/apicv.sh") ;;
