@@ -449,13 +449,29 @@ bool i8254_possible(const struct i8254_counter *c)
 	return i8254_possible_in_mode(c);
 }
 
+/*
+ * What is latched and read of the counting element. A count that was just written waits
+ * for the next clock, up to 838 ns. Software that is faster expects to read it at once;
+ * NULL COUNT says that it is not loaded yet.
+ */
+static u16 i8254_reading(const struct i8254_counter *c)
+{
+	struct i8254_counter loaded = *c;
+
+	if (c->counting != I8254_LOADING || !c->null_count)
+		return c->ce;
+
+	i8254_load(&loaded);
+	return loaded.ce;
+}
+
 /* "Counter Latch Command": ignored until the last one is read out. */
 static void i8254_latch_count(struct i8254_counter *c)
 {
 	if (c->latched)
 		return;
 	c->latched = c->access;
-	c->ol = c->ce;
+	c->ol = i8254_reading(c);
 }
 
 static void i8254_latch_status(struct i8254_counter *c)
@@ -631,14 +647,16 @@ static u8 i8254_read_latch(struct i8254_counter *c)
 
 static u8 i8254_read_live(struct i8254_counter *c)
 {
+	u16 count = i8254_reading(c);
+
 	switch (c->access) {
 	case I8254_LSB:
-		return c->ce;
+		return count;
 	case I8254_MSB:
-		return c->ce >> 8;
+		return count >> 8;
 	default:
 		c->read_msb = !c->read_msb;
-		return c->read_msb ? c->ce : c->ce >> 8;
+		return c->read_msb ? count : count >> 8;
 	}
 }
 

@@ -372,6 +372,30 @@ static void null_count_clears_when_the_count_is_loaded(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, read_status(test, 0), 0xb4);
 }
 
+/* Software that is faster than a clock reads what it wrote. */
+static void a_count_just_written_reads_as_written(struct kunit *test)
+{
+	unsigned int mode;
+
+	for (mode = 0; mode < 6; mode++) {
+		bool waits = mode == I8254_ONE_SHOT || mode == I8254_HW_STROBE;
+
+		i8254_reset(chip_of(test), 0);
+		program(test, 2, mode, 0x1234);
+		KUNIT_EXPECT_EQ(test, read_word(test, 2), waits ? 0 : 0x1234);
+		KUNIT_EXPECT_TRUE(test, read_status(test, 2) & 0x40);
+		control(test, 2, I8254_LATCH, 0);
+		run(test, 3);
+		KUNIT_EXPECT_EQ(test, read_word(test, 2), waits ? 0 : 0x1234);
+	}
+
+	/* Not the next count of a periodic counter, which waits for the period's end. */
+	program(test, 0, I8254_RATE, 1000);
+	run(test, 101);
+	write_count(test, 0, 500);
+	KUNIT_EXPECT_EQ(test, read_word(test, 0), 900);
+}
+
 static void null_count_waits_for_the_trigger(struct kunit *test)
 {
 	static const enum i8254_mode modes[] = { I8254_ONE_SHOT, I8254_HW_STROBE };
@@ -1513,53 +1537,52 @@ static void a_counter_that_counts_has_a_period(struct kunit *test)
 /* One field at a time is made what no guest makes it. */
 static void impossible_states_are_told(struct kunit *test)
 {
-	struct i8254_counter *c = counter(test, 2), was;
+	struct i8254_counter *c = counter(test, 2), copy;
 	unsigned int mode;
 
-#define EXPECT_IMPOSSIBLE(_field, value) do {					\
-	was = *c;								\
-	KUNIT_EXPECT_TRUE(test, i8254_possible(c));				\
-	c->_field = (value);							\
-	KUNIT_EXPECT_FALSE_MSG(test, i8254_possible(c), "mode %u, " #_field, mode);	\
-	*c = was;								\
+#define EXPECT_IMPOSSIBLE(assignment) do {					\
+	copy = *c;								\
+	KUNIT_EXPECT_TRUE(test, i8254_possible(&copy));				\
+	(assignment);								\
+	KUNIT_EXPECT_FALSE_MSG(test, i8254_possible(&copy), "mode %u, " #assignment, mode); \
 } while (0)
 
 	for (mode = 0; mode < 6; mode++) {
 		bool once = mode < I8254_RATE || mode > I8254_SQUARE_WAVE;
 
 		i8254_reset(chip_of(test), 0);
-		EXPECT_IMPOSSIBLE(loadable, true);
-		EXPECT_IMPOSSIBLE(out, false);
-		EXPECT_IMPOSSIBLE(counting, I8254_COUNTING);
-		EXPECT_IMPOSSIBLE(counting, I8254_LOADING);
+		EXPECT_IMPOSSIBLE(copy.loadable = true);
+		EXPECT_IMPOSSIBLE(copy.out = false);
+		EXPECT_IMPOSSIBLE(copy.counting = I8254_COUNTING);
+		EXPECT_IMPOSSIBLE(copy.counting = I8254_LOADING);
 		control(test, 2, I8254_WORD, mode << 1);
-		EXPECT_IMPOSSIBLE(counting, I8254_COUNTING);
-		EXPECT_IMPOSSIBLE(counting, I8254_LOADING);
-		EXPECT_IMPOSSIBLE(armed, true);
-		EXPECT_IMPOSSIBLE(odd, true);
-		EXPECT_IMPOSSIBLE(null_count, false);
-		EXPECT_IMPOSSIBLE(out, !out(test, 2));
+		EXPECT_IMPOSSIBLE(copy.counting = I8254_COUNTING);
+		EXPECT_IMPOSSIBLE(copy.counting = I8254_LOADING);
+		EXPECT_IMPOSSIBLE(copy.armed = true);
+		EXPECT_IMPOSSIBLE(copy.odd = true);
+		EXPECT_IMPOSSIBLE(copy.null_count = false);
+		EXPECT_IMPOSSIBLE(copy.out = !out(test, 2));
 		write_count(test, 2, 100);
-		EXPECT_IMPOSSIBLE(programmed, false);
+		EXPECT_IMPOSSIBLE(copy.programmed = false);
 		if (mode != I8254_ONE_SHOT && mode != I8254_HW_STROBE) {
-			EXPECT_IMPOSSIBLE(loadable, false);
+			EXPECT_IMPOSSIBLE(copy.loadable = false);
 			if (mode != I8254_TERMINAL_COUNT)
-				EXPECT_IMPOSSIBLE(counting, I8254_STOPPED);
+				EXPECT_IMPOSSIBLE(copy.counting = I8254_STOPPED);
 		}
 		gate(test, 2, true);
 		run(test, 10);
-		EXPECT_IMPOSSIBLE(loadable, false);
-		EXPECT_IMPOSSIBLE(programmed, false);
+		EXPECT_IMPOSSIBLE(copy.loadable = false);
+		EXPECT_IMPOSSIBLE(copy.programmed = false);
 		if (once)
-			EXPECT_IMPOSSIBLE(out, !out(test, 2));
+			EXPECT_IMPOSSIBLE(copy.out = !out(test, 2));
 		else
-			EXPECT_IMPOSSIBLE(armed, true);
+			EXPECT_IMPOSSIBLE(copy.armed = true);
 		if (mode == I8254_RATE)
-			EXPECT_IMPOSSIBLE(out, false);
+			EXPECT_IMPOSSIBLE(copy.out = false);
 		if (mode == I8254_SQUARE_WAVE)
-			EXPECT_IMPOSSIBLE(ce, 51);
+			EXPECT_IMPOSSIBLE(copy.ce = 51);
 		else
-			EXPECT_IMPOSSIBLE(odd, true);
+			EXPECT_IMPOSSIBLE(copy.odd = true);
 	}
 #undef EXPECT_IMPOSSIBLE
 }
@@ -1592,6 +1615,7 @@ static struct kunit_case i8254_test_cases[] = {
 	KUNIT_CASE(latched_count_leaves_the_read_flip_flop_alone),
 	KUNIT_CASE(status_has_out_null_count_and_the_control_word),
 	KUNIT_CASE(null_count_clears_when_the_count_is_loaded),
+	KUNIT_CASE(a_count_just_written_reads_as_written),
 	KUNIT_CASE(null_count_waits_for_the_trigger),
 	KUNIT_CASE(null_count_clears_at_the_end_of_a_half_cycle),
 	KUNIT_CASE(read_back_latches_what_is_selected),

@@ -156,14 +156,26 @@ static inline void naive_gate(struct naive *c, bool level)
 	c->gate = level;
 }
 
+/* A count that was written reads as such, while it waits for its clock too. */
+static inline u16 naive_count(const struct naive *c)
+{
+	bool by_gate = c->mode != 0 && c->mode != 4;
+	struct naive next = *c;
+
+	if (c->null && (c->load || (c->edge && by_gate)))
+		naive_load(&next);
+	return next.ce;
+}
+
 static inline void naive_latch(struct naive *c)
 {
 	int format = c->control_word >> 4;
+	u16 ce = naive_count(c);
 
 	if (c->ol_bytes)
 		return;
-	c->olm = c->ce / 256;
-	c->ol_low = c->ce % 256;
+	c->olm = ce / 256;
+	c->ol_low = ce % 256;
 	c->ol_bytes = format == 3 ? 2 : 1;
 	if (format == 1)
 		c->olm = c->ol_low;
@@ -241,6 +253,7 @@ static inline bool naive_write(struct naive *c, u8 byte)
 static inline u8 naive_read(struct naive *c)
 {
 	int format = c->control_word >> 4;
+	u16 ce = naive_count(c);
 
 	if (c->status_full) {
 		c->status_full = false;
@@ -249,11 +262,11 @@ static inline u8 naive_read(struct naive *c)
 	if (c->ol_bytes)
 		return c->ol_bytes-- == 2 ? c->ol_low : c->olm;
 	if (format == 1)
-		return c->ce % 256;
+		return ce % 256;
 	if (format == 2)
-		return c->ce / 256;
+		return ce / 256;
 	c->second_read = !c->second_read;
-	return c->second_read ? c->ce % 256 : c->ce / 256;
+	return c->second_read ? ce % 256 : ce / 256;
 }
 
 #endif /* __I8254_NAIVE_H */
