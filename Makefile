@@ -6,8 +6,8 @@ KDIR ?= /lib/modules/$(shell uname -r)/build
 DOCDIR ?= /usr/share/doc/kvm-i8254
 SBINDIR ?= /usr/sbin
 
-.PHONY: module headers run check check-debug check-qemu lint selftests fuzz faults \
-	coverage compare timelines guests libvirt bench docs install uninstall clean distclean help
+.PHONY: module headers run check check-debug check-qemu lint selftests fuzz faults prove \
+	coverage compare timelines guests libvirt bench storm docs install uninstall clean distclean help
 
 module: headers ## build kvm-i8254.ko for the running kernel, or for the one whose headers are in KDIR
 	@$(MAKE) -C $(KDIR) M=$(CURDIR) modules
@@ -31,13 +31,18 @@ lint: ## what tools say of the sources: checkpatch, sparse, clang, shellcheck an
 selftests: ## build the selftests on the library of a kernel tree: KERNEL_TREE=/path/to/linux OUTPUT=dir
 	@$(MAKE) -C selftests
 
-fuzz: ## random programs over the whole PIT, compared with a naive 8254 (SEED=, SECONDS=)
+fuzz: ## random programs over the whole PIT, compared with a naive 8254, and of a hostile VMM (SEED=, SECONDS=, KERNEL=)
 	@lab/setup
-	@lab/fuzz $(if $(SEED),--seed $(SEED)) $(if $(SECONDS),--seconds $(SECONDS))
+	@lab/fuzz $(if $(SEED),--seed $(SEED)) $(if $(SECONDS),--seconds $(SECONDS)) \
+		$(if $(KERNEL),--kernel $(KERNEL))
 
 faults: ## put faults of the past back: do the tests of their names fail? Documentation/faults-table.rst
 	@lab/setup
 	@lab/put-back
+
+prove: ## every state that the tick layer can get into, and what must hold in it; make check does a part
+	@lab/setup
+	@lab/explore --deep
 
 check-debug: ## the lab's tests on debug kernels (KASAN, lockdep, kmemleak, KCSAN...), built here: an hour or more
 	@lab/setup
@@ -70,6 +75,10 @@ libvirt: ## what libvirt gives QEMU for each of its words: Documentation/libvirt
 bench: ## what stock KVM's PIT, the module and QEMU's cost, and how late ticks are: Documentation/bench.svg and -table.rst
 	@lab/setup
 	@lab/bench --update
+
+storm: ## what 64 VMs with the shortest timers leave to another process: Documentation/storm-table.rst
+	@lab/setup
+	@lab/storm
 
 docs: ## build the pages in Documentation as HTML, in build/docs
 	@lab/setup

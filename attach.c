@@ -27,10 +27,10 @@
 #include "attach.h"
 #include "i8254_policy.h"
 #include "kvm_pit.h"
+#include "kvm_pit_irqchip.h"
 
 /* Functions that are looked up */
 
-DEFINE_STATIC_CALL_NULL(pit_kvm_set_irq, kvm_set_irq);
 DEFINE_STATIC_CALL_NULL(pit_kvm_irq_map_gsi, kvm_irq_map_gsi);
 DEFINE_STATIC_CALL_NULL(pit_kvm_io_bus_register_dev, kvm_io_bus_register_dev);
 DEFINE_STATIC_CALL_NULL(pit_kvm_io_bus_unregister_dev, kvm_io_bus_unregister_dev);
@@ -42,6 +42,9 @@ DEFINE_STATIC_CALL_NULL(pit_kvm_request_irq_source_id, kvm_request_irq_source_id
 DEFINE_STATIC_CALL_NULL(pit_kvm_free_irq_source_id, kvm_free_irq_source_id);
 DEFINE_STATIC_CALL_NULL(pit_kvm_apic_nmi_wd_deliver, kvm_apic_nmi_wd_deliver);
 DEFINE_STATIC_CALL_NULL(pit_kvm_apic_accept_pic_intr, kvm_apic_accept_pic_intr);
+DEFINE_STATIC_CALL_NULL(pit_kvm_apic_get_state, kvm_apic_get_state);
+DEFINE_STATIC_CALL_NULL(pit_kvm_apic_match_dest, kvm_apic_match_dest);
+DEFINE_STATIC_CALL_NULL(pit_kvm_apic_pending_eoi, kvm_apic_pending_eoi);
 
 /**
  * struct attach_call - a function of kvm.ko that is called
@@ -62,7 +65,6 @@ struct attach_call {
 }
 
 static const struct attach_call attach_calls[] = {
-	ATTACH_CALL(kvm_set_irq),
 	ATTACH_CALL(kvm_irq_map_gsi),
 	ATTACH_CALL(kvm_io_bus_register_dev),
 	ATTACH_CALL(kvm_io_bus_unregister_dev),
@@ -74,6 +76,9 @@ static const struct attach_call attach_calls[] = {
 	ATTACH_CALL(kvm_free_irq_source_id),
 	ATTACH_CALL(kvm_apic_nmi_wd_deliver),
 	ATTACH_CALL(kvm_apic_accept_pic_intr),
+	ATTACH_CALL(kvm_apic_get_state),
+	ATTACH_CALL(kvm_apic_match_dest),
+	ATTACH_CALL(kvm_apic_pending_eoi),
 };
 
 /*
@@ -209,6 +214,18 @@ static void *redirect_to_pit(struct pt_regs *regs, struct kvm *kvm, void *to)
 	return to;
 }
 
+/* A PIT of ours reads the irqchips. Without any there will be none either. */
+static bool irqchips_are_known(struct kvm *kvm)
+{
+	/* Pairs with smp_wmb() in KVM_CREATE_IRQCHIP: the irqchips are there before. */
+	if (smp_load_acquire(&kvm->arch.irqchip_mode) != KVM_IRQCHIP_KERNEL ||
+	    kvm_pit_irqchips_known(kvm))
+		return true;
+
+	pr_err_once("this KVM's irqchips are not laid out as known: VMs get KVM's own PIT\n");
+	return false;
+}
+
 static void *redirect_vm_ioctl(struct pt_regs *regs)
 {
 	struct file *filp = (struct file *)regs_get_kernel_argument(regs, 0);
@@ -220,7 +237,8 @@ static void *redirect_vm_ioctl(struct pt_regs *regs)
 	case KVM_CREATE_PIT2:
 		/* Once the module is on its way out KVM's own is created. */
 		return READ_ONCE(attach_open) && !kvm->arch.vpit &&
-		       try_module_get(THIS_MODULE) ? attached_create_ioctl : NULL;
+		       irqchips_are_known(kvm) && try_module_get(THIS_MODULE) ?
+		       attached_create_ioctl : NULL;
 	case KVM_GET_PIT:
 	case KVM_SET_PIT:
 	case KVM_GET_PIT2:

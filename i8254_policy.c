@@ -2,12 +2,15 @@
 /*
  * Lost-tick policies: which of the ticks that came due is raised, and when.
  *
- * A tick comes due on every rising edge of OUT0. It is raised at the irqchip,
- * and accepted when the guest's EOI is seen. What becomes of a tick that comes
- * due while the guest does not accept any is the policy's to say: it is owed,
- * and raised later, or it is lost. Every tick is counted as the one or the
- * other, and owed ticks never move those that come after them: these are due
- * on the chip's own grid.
+ * A tick comes due on every rising edge of OUT0. What becomes of one that comes due
+ * while the irqchip has no room for it is the policy's to say: it is owed, and raised
+ * later, or it is lost. Every tick is counted as the one or the other, and owed ticks
+ * never move those that come after them: these are due on the chip's own grid.
+ *
+ * A due tick, the time of an owed one, an EOI and an unmask are occasions to try.
+ * What the irqchips hold is not remembered but asked of them each time: so a
+ * notification that is missing, doubled, or about something else is made good by the
+ * next due tick at the latest.
  *
  * The policies stand at the end, one ops table each.
  */
@@ -24,9 +27,15 @@
 
 #include "i8254_policy.h"
 
+/* The backlog, but for the held tick. */
+static u64 ticks_owed(const struct i8254_ticks *t)
+{
+	return t->backlog - t->held;
+}
+
 /*
  * Count ticks as lost that the policy has no room for, the oldest first. The
- * held one stays: it was raised, and the irqchip may have it.
+ * held one stays, whatever the policy.
  */
 static void ticks_trim(struct i8254_ticks *t)
 {
@@ -38,6 +47,65 @@ static void ticks_trim(struct i8254_ticks *t)
 	t->lost += t->backlog - room;
 	t->limit_hit = t->config.backlog_limit;
 	t->backlog = room;
+}
+
+/* A place whose time is over is left out: the next one gets its tick. */
+static void ticks_skip_slots(struct i8254_ticks *t, u64 now)
+{
+	u64 slot = t->config.policy->slot(t);
+
+	while (slot && slot < now) {
+		t->slot++;
+		slot = t->config.policy->slot(t);
+	}
+}
+
+/* The places of this grid period. A catch-up that begins has the first one's. */
+static void ticks_begin_slots(struct i8254_ticks *t, u64 now)
+{
+	t->credit = t->config.slew_rate;
+	t->slot = 1;
+	ticks_skip_slots(t, now);
+}
+
+/* Owe @n more ticks. */
+static void ticks_owe(struct i8254_ticks *t, u64 n, u64 now)
+{
+	bool begins = n && !ticks_owed(t);
+
+	t->backlog += n;
+	ticks_trim(t);
+	if (begins)
+		ticks_begin_slots(t, now);
+}
+
+/* @n ticks came due for which there is no room. Under "off" nothing is owed. */
+static void ticks_no_room(struct i8254_ticks *t, u64 n, u64 now)
+{
+	if (t->config.policy->latch || (t->masked && t->mask_off)) {
+		t->lost += n;
+		return;
+	}
+
+	if (t->masked)
+		t->masked_owed += n;
+	ticks_owe(t, n, now);
+}
+
+/* One tick outlives a mask. */
+static void ticks_hold(struct i8254_ticks *t)
+{
+	t->held = true;
+	t->backlog++;
+	ticks_trim(t);
+}
+
+static void ticks_begin_mask(struct i8254_ticks *t, const struct i8254_line *line, u64 now)
+{
+	t->masked = true;
+	t->mask_off = !line->pending && !line->in_service && !line->latched && !t->held;
+	t->masked_at = now;
+	t->masked_owed = 0;
 }
 
 /*
@@ -53,56 +121,9 @@ static void ticks_expire_mask(struct i8254_ticks *t, u64 now)
 		return;
 
 	t->mask_off = true;
-	taken_back = min(t->masked_owed, t->backlog - t->held);
+	taken_back = min(t->masked_owed, ticks_owed(t));
 	t->backlog -= taken_back;
 	t->lost += taken_back;
-}
-
-/*
- * No owed tick is raised before that clock, and no due one between owed ones.
- * The clocks are on a grid of their own: one raised late does not delay those
- * that follow.
- */
-static u64 ticks_not_before(const struct i8254_ticks *t)
-{
-	return t->anchor + t->config.policy->offset(t, t->replays + 1);
-}
-
-static void ticks_anchor(struct i8254_ticks *t, u64 now)
-{
-	t->anchor = now;
-	t->replays = 0;
-}
-
-/*
- * May a tick that comes due be raised right away? Also where the last one's EOI is
- * overdue: if it was lost with the irqchip's state, nothing else would get ticks
- * going again, and if not, the irqchip's latch holds one.
- */
-static bool ticks_can_raise_due(const struct i8254_ticks *t, u64 now)
-{
-	if (t->wanted)
-		return false;
-	if (t->config.policy->latch)
-		return true;
-	if (t->raising || ticks_not_before(t) > now)
-		return false;
-
-	return t->unaccepted ? t->overdue : !t->backlog;
-}
-
-/* Owe @n ticks that came due, as far as they are not lost. */
-static void ticks_owe(struct i8254_ticks *t, u64 n)
-{
-	if (t->config.policy->latch || (t->masked && t->mask_off)) {
-		t->lost += n;
-		return;
-	}
-
-	t->backlog += n;
-	if (t->masked)
-		t->masked_owed += n;
-	ticks_trim(t);
 }
 
 /**
@@ -123,60 +144,200 @@ void i8254_ticks_stalled(struct i8254_ticks *t, u64 n, u64 now)
  * @t: the VM's ticks
  * @n: how many since the last call; more than one where the caller's timer is
  *	slower than the guest's
+ * @edge: clock at which the last of them did
  * @now: in clocks, not before that of any earlier call
+ *
+ * One of them is tried, whatever became of those before. For the others there would
+ * be no room.
  */
-void i8254_ticks_due(struct i8254_ticks *t, u64 n, u64 now)
+void i8254_ticks_due(struct i8254_ticks *t, u64 n, u64 edge, u64 now)
 {
 	if (!n)
 		return;
 
 	t->due += n;
+	t->occasion = true;
+	t->edge = edge;
+	t->credit = t->credit % 100 + t->config.slew_rate;
+	t->slot = 1;
 	ticks_expire_mask(t, now);
-	if (t->held)
-		t->again = true;
-
-	if (ticks_can_raise_due(t, now)) {
+	if (!t->wanted) {
 		t->wanted = true;
 		n--;
 	}
-	ticks_owe(t, n);
+	ticks_no_room(t, n, now);
 }
 
 /**
- * i8254_ticks_next - when is there something to raise?
+ * i8254_ticks_acked - an EOI for IRQ0 was seen: an occasion, no more
+ * @t: the VM's ticks
+ */
+void i8254_ticks_acked(struct i8254_ticks *t)
+{
+	t->occasion = true;
+}
+
+/**
+ * i8254_ticks_masked - the guest masked or unmasked IRQ0 at an irqchip
+ * @t: the VM's ticks
+ * @masked: which of the two
+ * @line: the irqchips
+ * @now: in clocks
+ *
+ * A mask that begins while a tick is pending or in service is part of that tick's
+ * handling, and what comes due under it is owed. One that begins with no such tick
+ * means that the guest turned its timer off. An unmask is an occasion.
+ */
+void i8254_ticks_masked(struct i8254_ticks *t, bool masked,
+			const struct i8254_line *line, u64 now)
+{
+	ticks_expire_mask(t, now);
+	if (!masked) {
+		t->masked = false;
+		t->occasion = true;
+	} else if (!t->masked) {
+		ticks_begin_mask(t, line, now);
+	}
+}
+
+/**
+ * i8254_ticks_next - when is there something to try?
  * @t: the VM's ticks
  *
- * Return: the clock from which on i8254_ticks_take() has something to give, 0
- * for at once, I8254_NEVER where that waits for a tick, the guest, or
+ * Return: the clock from which on i8254_ticks_settle() has something to do, 0
+ * for at once, I8254_NEVER where that waits for an occasion, or for
  * i8254_ticks_raised().
  */
 u64 i8254_ticks_next(const struct i8254_ticks *t)
 {
+	u64 slot;
+
 	if (t->raising)
 		return I8254_NEVER;
-	if (t->wanted || t->again)
+	if (t->wanted || (t->held && t->occasion))
 		return 0;
-	if (t->backlog && !t->held && !t->unaccepted)
-		return ticks_not_before(t);
+	if (!ticks_owed(t))
+		return I8254_NEVER;
 
-	return I8254_NEVER;
+	slot = t->config.policy->slot(t);
+	if (slot)
+		return slot;
+	return t->occasion ? 0 : I8254_NEVER;
+}
+
+/* The held tick got to the guest, or is sure to. */
+static void ticks_release_held(struct i8254_ticks *t, u64 *counter)
+{
+	t->held = false;
+	t->backlog--;
+	++*counter;
+}
+
+/* There is another where it would go: it is like any tick for which there is no room. */
+static void ticks_merge_held(struct i8254_ticks *t, u64 now)
+{
+	t->held = false;
+	t->backlog--;
+	if (t->config.policy->latch)
+		t->lost++;
+	else
+		ticks_owe(t, 1, now);
+}
+
+/* Returns whether the held tick is to be raised: once on each occasion. */
+static bool ticks_try_held(struct i8254_ticks *t, const struct i8254_line *line, u64 now)
+{
+	if (!t->held)
+		return false;
+
+	/* The 8259 kept it, and gave it to the guest or is about to. */
+	if (line->latch && !line->latched)
+		ticks_release_held(t, &t->delivered);
+	else if (line->open && line->pending)
+		ticks_merge_held(t, now);
+
+	return t->held && line->open && t->occasion;
+}
+
+/* Returns whether the due tick is to be raised: there is room, or a latch to be set. */
+static bool ticks_try_due(struct i8254_ticks *t, const struct i8254_line *line, u64 now)
+{
+	bool holds = !line->open && !line->latch && !t->held;
+
+	if (!t->wanted)
+		return false;
+	if (line->open ? !line->pending : line->latch && !line->latched)
+		return true;
+
+	t->wanted = false;
+	if (!holds) {
+		ticks_no_room(t, 1, now);
+		return false;
+	}
+	/* An IOAPIC would drop it: it is raised when the mask ends. */
+	ticks_hold(t);
+	return false;
+}
+
+/* Returns whether an owed tick is to be raised: nothing is pending or in service. */
+static bool ticks_try_owed(struct i8254_ticks *t, const struct i8254_line *line, u64 now)
+{
+	u64 slot;
+
+	if (!ticks_owed(t))
+		return false;
+
+	slot = t->config.policy->slot(t);
+	if (slot > now || (!slot && !t->occasion))
+		return false;
+	if (line->open && !line->pending && !line->in_service)
+		return true;
+
+	/* It stays owed, and takes the next place. */
+	ticks_skip_slots(t, now + 1);
+	return false;
+}
+
+static enum i8254_raise ticks_try(struct i8254_ticks *t, const struct i8254_line *line,
+				  u64 now)
+{
+	if (t->raising)
+		return I8254_RAISE_NONE;
+
+	ticks_expire_mask(t, now);
+	if (line->open)
+		t->masked = false;
+	else if (!t->masked)
+		ticks_begin_mask(t, line, now);
+
+	if (ticks_try_held(t, line, now))
+		return I8254_RAISE_HELD;
+	if (ticks_try_due(t, line, now))
+		return I8254_RAISE_DUE;
+	if (ticks_try_owed(t, line, now))
+		return I8254_RAISE_OWED;
+
+	t->occasion = false;
+	return I8254_RAISE_NONE;
 }
 
 /**
- * i8254_ticks_off - did the guest turn its timer off at the irqchips?
+ * i8254_ticks_settle - what needs no raise
  * @t: the VM's ticks
+ * @line: the irqchips at this moment
+ * @now: in clocks
  *
- * Return: whether nothing comes of a tick that comes due, for as long as IRQ0 is
- * masked: one is held already, and no more are owed.
+ * Return: whether i8254_ticks_take() would give out something.
  */
-bool i8254_ticks_off(const struct i8254_ticks *t)
+bool i8254_ticks_settle(struct i8254_ticks *t, const struct i8254_line *line, u64 now)
 {
-	return t->masked && t->mask_off && t->held;
+	return ticks_try(t, line, now) != I8254_RAISE_NONE;
 }
 
 /**
  * i8254_ticks_take - take a tick to raise
  * @t: the VM's ticks
+ * @line: the irqchips at this moment
  * @now: in clocks
  *
  * Whatever is given out but I8254_RAISE_NONE must be followed by
@@ -184,185 +345,90 @@ bool i8254_ticks_off(const struct i8254_ticks *t)
  *
  * Return: what to raise.
  */
-enum i8254_raise i8254_ticks_take(struct i8254_ticks *t, u64 now)
+enum i8254_raise i8254_ticks_take(struct i8254_ticks *t, const struct i8254_line *line,
+				  u64 now)
 {
-	if (i8254_ticks_next(t) > now)
-		return I8254_RAISE_NONE;
+	enum i8254_raise raise = ticks_try(t, line, now);
 
-	if (t->again) {
-		t->again = false;
-		t->raising = I8254_RAISE_AGAIN;
-	} else if (t->wanted) {
-		t->wanted = false;
-		t->raising = I8254_RAISE_DUE;
-	} else {
-		t->backlog--;
-		t->raising = I8254_RAISE_OWED;
-	}
-
-	/* The guest can be faster with its EOI than the caller's report. */
-	t->was_unaccepted = t->unaccepted;
-	t->unaccepted = true;
-	t->overdue = false;
-	return t->raising;
-}
-
-/* The held tick got to the irqchip after all: on its due time, or as a replay. */
-static void ticks_release_held(struct i8254_ticks *t, bool replay)
-{
-	t->held = false;
-	t->again = false;
-	t->backlog--;
-	if (replay)
-		t->replayed++;
-	else
-		t->delivered++;
-}
-
-/* The irqchip took a tick, or one that it was given before. */
-static void ticks_took(struct i8254_ticks *t, enum i8254_raise raised, u64 now)
-{
-	/* Whatever was heard of a mask, IRQ0 is not masked. */
-	t->masked = false;
-
-	switch (raised) {
-	case I8254_RAISE_OWED:
-		t->replayed++;
-		t->replays++;
-		/* So late that the next could follow at once: it must not. */
-		if (ticks_not_before(t) <= now)
-			ticks_anchor(t, now);
-		return;
+	switch (raise) {
+	case I8254_RAISE_NONE:
+		return raise;
 	case I8254_RAISE_DUE:
-		t->delivered++;
+		t->wanted = false;
+		break;
+	case I8254_RAISE_OWED:
+		t->backlog--;
+		ticks_skip_slots(t, now + 1);
 		break;
 	default:
-		if (t->held)
-			ticks_release_held(t, true);
+		break;
 	}
-	ticks_anchor(t, now);
+
+	/* An EOI or an unmask during the raise is one more. */
+	t->occasion = false;
+	t->raising = raise;
+	return raise;
 }
 
-/* The irqchip still had an earlier tick, and the two became one. */
-static void ticks_coalesced(struct i8254_ticks *t, enum i8254_raise raised)
+static void ticks_due_raised(struct i8254_ticks *t, enum i8254_answer answer, u64 now)
 {
-	if (t->held)
-		t->unaccepted = t->was_unaccepted;
+	if (answer == I8254_TOOK)
+		t->delivered++;
+	else if (answer == I8254_FULL || t->held)
+		ticks_no_room(t, 1, now);
+	else
+		ticks_hold(t);
+}
 
-	if (raised == I8254_RAISE_AGAIN)
-		return;
-	if (t->config.policy->latch) {
+/* A mask that began during the raise may have the tick in a latch: that one is held. */
+static void ticks_owed_raised(struct i8254_ticks *t, enum i8254_answer answer)
+{
+	if (answer == I8254_TOOK)
+		t->replayed++;
+	else if (answer == I8254_MASKED && !t->held)
+		ticks_hold(t);
+	else if (t->config.policy->latch)
 		t->lost++;
-		return;
-	}
-	t->backlog++;
+	else
+		t->backlog++;
 	ticks_trim(t);
 }
 
-/*
- * The held tick is in the 8259's latch, and IRQ0 was unmasked there: other
- * irqchips have just refused it again. Where EOIs are seen, wait for its own.
- */
-static void ticks_latched(struct i8254_ticks *t)
+static void ticks_held_raised(struct i8254_ticks *t, enum i8254_answer answer, u64 now)
 {
-	if (!t->held || t->masked || t->config.policy->needs_ack)
+	if (!t->held)
 		return;
 
-	ticks_release_held(t, t->held_owed);
-}
-
-/* IRQ0 is masked everywhere. One tick outlives that. */
-static void ticks_refused(struct i8254_ticks *t, enum i8254_raise raised)
-{
-	t->unaccepted = t->was_unaccepted;
-
-	if (raised == I8254_RAISE_AGAIN) {
-		ticks_latched(t);
-		return;
-	}
-	if (t->held || (t->config.policy->latch && t->backlog)) {
-		t->lost++;
-		return;
-	}
-	t->held = true;
-	t->held_owed = raised == I8254_RAISE_OWED;
-	t->backlog++;
-	ticks_trim(t);
+	if (answer == I8254_TOOK)
+		ticks_release_held(t, &t->replayed);
+	else if (answer == I8254_FULL)
+		ticks_merge_held(t, now);
 }
 
 /**
- * i8254_ticks_raised - how the irqchip took what i8254_ticks_take() gave out
+ * i8254_ticks_raised - what came of the tick that i8254_ticks_take() gave out
  * @t: the VM's ticks
- * @result: as kvm_set_irq() returns it: above 0 the irqchip took it, 0 it was
- *	coalesced with an earlier one, below 0 it was masked
+ * @answer: of the irqchips
  * @now: in clocks
  */
-void i8254_ticks_raised(struct i8254_ticks *t, int result, u64 now)
+void i8254_ticks_raised(struct i8254_ticks *t, enum i8254_answer answer, u64 now)
 {
 	enum i8254_raise raised = t->raising;
 
 	t->raising = I8254_RAISE_NONE;
-	if (result > 0)
-		ticks_took(t, raised, now);
-	else if (!result)
-		ticks_coalesced(t, raised);
-	else
-		ticks_refused(t, raised);
-}
-
-/**
- * i8254_ticks_acked - the guest accepted a tick: its EOI was seen
- * @t: the VM's ticks
- * @now: in clocks
- *
- * An owed tick that this acceptance kept waiting beyond its time is spaced from
- * it, as if the accepted one had been raised just now: the guest did not see it
- * before.
- */
-void i8254_ticks_acked(struct i8254_ticks *t, u64 now)
-{
-	if (t->unaccepted) {
-		t->unaccepted = false;
-		t->was_unaccepted = false;
-	} else if (t->held) {
-		/* The 8259's latch outlived the mask. */
-		ticks_release_held(t, t->held_owed);
-	} else {
-		return;
+	switch (raised) {
+	case I8254_RAISE_DUE:
+		ticks_due_raised(t, answer, now);
+		break;
+	case I8254_RAISE_OWED:
+		ticks_owed_raised(t, answer);
+		break;
+	case I8254_RAISE_HELD:
+		ticks_held_raised(t, answer, now);
+		break;
+	default:
+		break;
 	}
-
-	if (t->backlog && ticks_not_before(t) <= now)
-		ticks_anchor(t, now);
-}
-
-/**
- * i8254_ticks_masked - the guest masked or unmasked IRQ0 at an irqchip
- * @t: the VM's ticks
- * @masked: which of the two
- * @now: in clocks
- *
- * A mask that begins while a raised tick is not accepted is part of that
- * tick's handling, and what comes due under it is owed. One that begins with
- * no such tick means that the guest turned its timer off. One that ends while such
- * a tick is not accepted makes its EOI overdue.
- */
-void i8254_ticks_masked(struct i8254_ticks *t, bool masked, u64 now)
-{
-	if (masked) {
-		if (t->masked)
-			return;
-		t->masked = true;
-		t->mask_off = !t->unaccepted && !t->held;
-		t->masked_at = now;
-		t->masked_owed = 0;
-		return;
-	}
-
-	ticks_expire_mask(t, now);
-	t->masked = false;
-	t->overdue = t->unaccepted;
-	if (t->held)
-		t->again = true;
 }
 
 /**
@@ -375,46 +441,28 @@ void i8254_ticks_masked(struct i8254_ticks *t, bool masked, u64 now)
  */
 void i8254_ticks_restart(struct i8254_ticks *t, u64 period)
 {
-	t->lost += t->backlog;
-	t->backlog = 0;
-	t->held = false;
-	t->again = false;
-	t->unaccepted = false;
-	t->was_unaccepted = false;
+	t->held &= t->raising == I8254_RAISE_HELD;
+	t->lost += ticks_owed(t);
+	t->backlog = t->held;
 	t->period = period;
-	ticks_anchor(t, 0);
 }
 
 /**
  * i8254_ticks_configure - select a policy
  * @t: the VM's ticks
  * @config: as i8254_tick_config_check() left it
+ * @now: in clocks
  *
  * Keeps what is owed as far as the new policy can hold it; the rest is lost.
- * What is raised next is spaced from the last raise, at the new rate: the ones
- * before that were spaced at the old one.
  */
 void i8254_ticks_configure(struct i8254_ticks *t,
-			   const struct i8254_tick_config *config)
+			   const struct i8254_tick_config *config, u64 now)
 {
-	/* No EOI was seen: nothing is known of what the guest accepted. */
-	if (t->config.policy && !t->config.policy->needs_ack)
-		t->unaccepted = false;
-	if (t->config.policy)
-		ticks_anchor(t, t->anchor +
-			     t->config.policy->offset(t, t->replays));
-
 	t->config = *config;
 	t->limit_hit = false;
+	t->occasion = true;
 	ticks_trim(t);
-}
-
-/* Clocks since an owed or a due tick was raised last. */
-static u64 ticks_since_raise(const struct i8254_ticks *t, u64 now)
-{
-	u64 raised_at = t->anchor + t->config.policy->offset(t, t->replays);
-
-	return raised_at < now ? now - raised_at : 0;
+	ticks_begin_slots(t, now);
 }
 
 /**
@@ -432,22 +480,13 @@ void i8254_ticks_save(const struct i8254_ticks *t, u64 now,
 	s->slew_rate = t->config.slew_rate;
 	s->backlog_limit = min_t(u64, t->config.backlog_limit, U32_MAX);
 	s->backlog = min_t(u64, t->backlog, U32_MAX);
-	s->raised_clocks = min_t(u64, ticks_since_raise(t, now), U16_MAX);
+	s->credit = t->credit;
 
 	s->ticks = 0;
 	if (t->wanted)
 		s->ticks |= KVM_PIT_TICKS_WANTED;
-	if (t->unaccepted)
-		s->ticks |= KVM_PIT_TICKS_UNACCEPTED;
-	if (t->unaccepted && t->overdue)
-		s->ticks |= KVM_PIT_TICKS_OVERDUE;
-	if (t->held) {
+	if (t->held)
 		s->ticks |= KVM_PIT_TICKS_HELD;
-		if (t->again)
-			s->ticks |= KVM_PIT_TICKS_AGAIN;
-		if (t->held_owed)
-			s->ticks |= KVM_PIT_TICKS_HELD_OWED;
-	}
 	if (t->masked) {
 		s->ticks |= KVM_PIT_TICKS_MASKED;
 		if (t->mask_off)
@@ -464,34 +503,36 @@ void i8254_ticks_save(const struct i8254_ticks *t, u64 now,
  * i8254_ticks_load - go on from where i8254_ticks_save() was
  * @t: the VM's ticks, under the policy that was saved
  * @period: of the ticks to come, in clocks; 0 where there will be one at most
+ * @edge: clock of the last due tick
  * @now: in clocks
  * @s: what was saved
  *
  * What was owed so far is lost, and what is owed from now on came due, in a life
- * before this one.
+ * before this one. What of it the irqchips hold is asked of them, whether they are
+ * restored before or after.
  */
-void i8254_ticks_load(struct i8254_ticks *t, u64 period, u64 now,
+void i8254_ticks_load(struct i8254_ticks *t, u64 period, u64 edge, u64 now,
 		      const struct kvm_pit_tick_state *s)
 {
 	t->lost += t->backlog + t->wanted;
 	t->period = period;
 
 	t->wanted = s->ticks & KVM_PIT_TICKS_WANTED;
-	t->unaccepted = s->ticks & KVM_PIT_TICKS_UNACCEPTED;
-	t->was_unaccepted = false;
-	t->overdue = s->ticks & KVM_PIT_TICKS_OVERDUE;
 	t->held = s->backlog && s->ticks & KVM_PIT_TICKS_HELD;
-	t->again = s->ticks & KVM_PIT_TICKS_AGAIN;
-	t->held_owed = s->ticks & KVM_PIT_TICKS_HELD_OWED;
 	t->backlog = s->backlog;
 	t->due += t->backlog + t->wanted;
-	ticks_anchor(t, now - min_t(u64, s->raised_clocks, now));
+	t->edge = edge;
+	t->credit = s->credit;
+	t->slot = 1;
+	t->occasion = true;
 
 	t->masked = s->ticks & KVM_PIT_TICKS_MASKED;
 	t->mask_off = s->ticks & KVM_PIT_TICKS_OFF;
 	t->masked_at = now - min_t(u64, s->masked_clocks, now);
 	t->masked_owed = s->masked_owed;
 	ticks_trim(t);
+	/* A place at the present had its tick before the ticks were saved. */
+	ticks_skip_slots(t, now + 1);
 }
 
 /**
@@ -505,7 +546,7 @@ void i8254_ticks_init(struct i8254_ticks *t,
 {
 	memset(t, 0, sizeof(*t));
 	t->min_spacing = min_spacing;
-	i8254_ticks_configure(t, config);
+	i8254_ticks_configure(t, config, 0);
 }
 
 static u64 capacity_none(const struct i8254_ticks *t)
@@ -523,20 +564,26 @@ static u64 capacity_limit(const struct i8254_ticks *t)
 	return t->config.backlog_limit ?: U64_MAX;
 }
 
-static u64 offset_none(const struct i8254_ticks *t, u64 n)
+/* On the next occasion. */
+static u64 slot_any(const struct i8254_ticks *t)
 {
 	return 0;
 }
 
-static u64 offset_slew(const struct i8254_ticks *t, u64 n)
+/*
+ * Due ticks stay on the grid; @slew_rate percent more come between them. In a period
+ * that has m places for owed ticks these are at 1/(m+1), 2/(m+1)... of it.
+ */
+static u64 slot_slew(const struct i8254_ticks *t)
 {
-	u32 percent = 100 + t->config.slew_rate;
-	u64 spacing = t->period * 100;
+	u32 places = t->credit / 100;
 
-	if (spacing < t->min_spacing * percent)
+	if (t->period < t->min_spacing * (DIV_ROUND_UP(t->config.slew_rate, 100) + 1))
 		return 0;
+	if (t->slot > places)
+		return I8254_NEVER;
 
-	return div_u64(n * spacing + percent - 1, percent);
+	return t->edge + div_u64(t->slot * t->period + places, places + 1);
 }
 
 /* Replays every lost tick, each as soon as the one before it is accepted. */
@@ -546,7 +593,7 @@ static const struct i8254_policy delay = {
 	.needs_ack	= true,
 	.has_limit	= true,
 	.capacity	= capacity_limit,
-	.offset		= offset_none,
+	.slot		= slot_any,
 };
 
 /* Never replays: what the irqchip's latch does not catch is lost. */
@@ -555,7 +602,7 @@ static const struct i8254_policy discard = {
 	.name		= "discard",
 	.latch		= true,
 	.capacity	= capacity_none,
-	.offset		= offset_none,
+	.slot		= slot_any,
 };
 
 /* Replays every lost tick, at a frequency that is raised by a rate. */
@@ -566,7 +613,7 @@ static const struct i8254_policy slew = {
 	.slew_rate	= 100,
 	.has_limit	= true,
 	.capacity	= capacity_limit,
-	.offset		= offset_slew,
+	.slot		= slot_slew,
 };
 
 /*
@@ -580,7 +627,7 @@ static const struct i8254_policy merge = {
 	.latch		= true,
 	.needs_ack	= true,
 	.capacity	= capacity_one,
-	.offset		= offset_none,
+	.slot		= slot_any,
 };
 
 static const struct i8254_policy *policies[I8254_POLICIES_MAX] = {
@@ -603,7 +650,7 @@ static const struct i8254_policy *policies[I8254_POLICIES_MAX] = {
 int i8254_policy_register(const struct i8254_policy *policy)
 {
 	if (!policy->name || !*policy->name || !policy->capacity ||
-	    !policy->offset || policy->id >= I8254_POLICIES_MAX ||
+	    !policy->slot || policy->id >= I8254_POLICIES_MAX ||
 	    strlen(policy->name) >= I8254_POLICY_NAME_LEN ||
 	    policy->slew_rate > I8254_SLEW_RATE_MAX)
 		return -EINVAL;

@@ -29,14 +29,13 @@ struct kvm_pit_tick_state;
  * @id: KVM_PIT_TICK_x, below I8254_POLICIES_MAX
  * @name: what it is called in module parameters and debugfs, shorter than
  *	I8254_POLICY_NAME_LEN
- * @latch: raise a due tick at once, even where the last one is not accepted:
- *	the irqchip's own latch holds one, and the others are lost in it
+ * @latch: a due tick that finds no room in the irqchip is lost, not owed
  * @needs_ack: works only where the guest's EOIs are seen
  * @slew_rate: the default rate, percent above nominal; 0: it has none
  * @has_limit: the backlog can be limited
  * @capacity: how many ticks the backlog may have, ticks
- * @offset: when the n-th owed tick in a row may be raised, in clocks after the
- *	raise that the row began with; rounded once, so that no error adds up
+ * @slot: the clock of the next owed tick; 0: on the next occasion, which is an EOI,
+ *	an unmask or a due tick; I8254_NEVER: none before the next due tick
  */
 struct i8254_policy {
 	u32 id;
@@ -46,7 +45,24 @@ struct i8254_policy {
 	u32 slew_rate;
 	bool has_limit;
 	u64 (*capacity)(const struct i8254_ticks *t);
-	u64 (*offset)(const struct i8254_ticks *t, u64 n);
+	u64 (*slot)(const struct i8254_ticks *t);
+};
+
+/**
+ * struct i8254_line - what the irqchips have of IRQ0 at the moment
+ * @open: an irqchip passes it on to a vCPU: not masked, and a LAPIC takes it
+ * @pending: there it waits to be taken: an IRR has it
+ * @in_service: a tick is being handled: an ISR has it, that of an irqchip that is open;
+ *	where none is, any
+ * @latch: it goes to an 8259
+ * @latched: that 8259 does not pass it on, and its IRR has a tick
+ */
+struct i8254_line {
+	bool open;
+	bool pending;
+	bool in_service;
+	bool latch;
+	bool latched;
 };
 
 /**
@@ -54,14 +70,25 @@ struct i8254_policy {
  * @I8254_RAISE_NONE: nothing for now
  * @I8254_RAISE_DUE: a tick on its due time
  * @I8254_RAISE_OWED: a tick from the backlog
- * @I8254_RAISE_AGAIN: the held tick, at those irqchips that drop an edge which
- *	finds its line masked
+ * @I8254_RAISE_HELD: the one that a mask held up
  */
 enum i8254_raise {
 	I8254_RAISE_NONE,
 	I8254_RAISE_DUE,
 	I8254_RAISE_OWED,
-	I8254_RAISE_AGAIN,
+	I8254_RAISE_HELD,
+};
+
+/**
+ * enum i8254_answer - what came of a raise
+ * @I8254_MASKED: no irqchip passed it on; an 8259 may have latched it
+ * @I8254_FULL: it met another tick, and the two became one
+ * @I8254_TOOK: an irqchip took it
+ */
+enum i8254_answer {
+	I8254_MASKED,
+	I8254_FULL,
+	I8254_TOOK,
 };
 
 /**
@@ -81,36 +108,33 @@ struct i8254_tick_config {
  * struct i8254_ticks - the ticks of one VM
  * @config: set through i8254_ticks_configure()
  * @period: clocks from one due tick to the next; 0: one-shot or unknown
- * @min_spacing: a spacing below that is not kept, since no timer may fire so
- *	often: owed ticks then follow each acceptance. Clocks
+ * @min_spacing: slew keeps no spacing below that, since no timer may fire so often:
+ *	it replays as delay does then. Clocks
  *
  * @wanted: a due tick is to be raised
- * @again: the held tick is to be raised again
  * @raising: what i8254_ticks_take() gave out and i8254_ticks_raised() has not
  *	got back
- * @unaccepted: a raised tick waits for the guest's EOI
- * @was_unaccepted: the same, but for the tick in @raising
- * @overdue: that EOI may never come: IRQ0 was unmasked before it, which a handler
- *	hardly does, but a guest that sets up its irqchips anew
- * @held: a tick was raised, but its line was masked: the 8259 has latched it, an
- *	IOAPIC has dropped it, and it is raised there again on unmask
- * @held_owed: the held tick came from the backlog
- * @backlog: ticks owed, and the held one
- * @anchor: clock of the raise, or of the late acceptance, that the owed ticks
- *	are spaced from
- * @replays: owed ticks raised since
+ * @occasion: an EOI, an unmask or a due tick was seen since an owed tick was tried
+ * @held: one tick outlives a mask. It is in the backlog, and maybe in the latch of a
+ *	masked 8259
+ * @backlog: ticks owed, the held one among them
+ * @edge: clock of the last due tick
+ * @credit: slew: what is due of owed ticks, percent of one
+ * @slot: slew: the next of this period's places for owed ticks, from 1
  *
- * @masked: IRQ0 was masked and not unmasked since, as far as known
+ * @masked: no irqchip passed IRQ0 on when it was last asked or told of
  * @mask_off: that mask means that the guest turned its timer off
  * @masked_at: clock at which that mask began, or would have if the guest had not
  *	been kept from running since
  * @masked_owed: ticks that came to be owed under it
  *
  * @due: ticks that came due
- * @delivered: of these, the ones that the irqchip took on their due time
+ * @delivered: of these, the ones that an irqchip took on their due time
  * @replayed: the ones that it took later
  * @lost: the ones that it never will
  * @limit_hit: some of these because of the backlog limit
+ *
+ * What the irqchips hold is not in here: it is asked of them (struct i8254_line).
  *
  * Whenever nothing is wanted or being raised,
  * @due = @delivered + @replayed + @lost + @backlog.
@@ -123,16 +147,13 @@ struct i8254_ticks {
 	u64 min_spacing;
 
 	bool wanted;
-	bool again;
 	enum i8254_raise raising;
-	bool unaccepted;
-	bool was_unaccepted;
-	bool overdue;
+	bool occasion;
 	bool held;
-	bool held_owed;
 	u64 backlog;
-	u64 anchor;
-	u64 replays;
+	u64 edge;
+	u32 credit;
+	u32 slot;
 
 	bool masked;
 	bool mask_off;
@@ -163,20 +184,23 @@ int i8254_tick_config_check(struct i8254_tick_config *config);
 void i8254_ticks_init(struct i8254_ticks *t,
 		      const struct i8254_tick_config *config, u64 min_spacing);
 void i8254_ticks_configure(struct i8254_ticks *t,
-			   const struct i8254_tick_config *config);
+			   const struct i8254_tick_config *config, u64 now);
 void i8254_ticks_restart(struct i8254_ticks *t, u64 period);
 void i8254_ticks_save(const struct i8254_ticks *t, u64 now,
 		      struct kvm_pit_tick_state *s);
-void i8254_ticks_load(struct i8254_ticks *t, u64 period, u64 now,
+void i8254_ticks_load(struct i8254_ticks *t, u64 period, u64 edge, u64 now,
 		      const struct kvm_pit_tick_state *s);
 
 void i8254_ticks_stalled(struct i8254_ticks *t, u64 n, u64 now);
-void i8254_ticks_due(struct i8254_ticks *t, u64 n, u64 now);
+void i8254_ticks_due(struct i8254_ticks *t, u64 n, u64 edge, u64 now);
+void i8254_ticks_acked(struct i8254_ticks *t);
+void i8254_ticks_masked(struct i8254_ticks *t, bool masked,
+			const struct i8254_line *line, u64 now);
+
 u64 i8254_ticks_next(const struct i8254_ticks *t);
-bool i8254_ticks_off(const struct i8254_ticks *t);
-enum i8254_raise i8254_ticks_take(struct i8254_ticks *t, u64 now);
-void i8254_ticks_raised(struct i8254_ticks *t, int result, u64 now);
-void i8254_ticks_acked(struct i8254_ticks *t, u64 now);
-void i8254_ticks_masked(struct i8254_ticks *t, bool masked, u64 now);
+bool i8254_ticks_settle(struct i8254_ticks *t, const struct i8254_line *line, u64 now);
+enum i8254_raise i8254_ticks_take(struct i8254_ticks *t, const struct i8254_line *line,
+				  u64 now);
+void i8254_ticks_raised(struct i8254_ticks *t, enum i8254_answer answer, u64 now);
 
 #endif /* __I8254_POLICY_H */

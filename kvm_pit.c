@@ -35,6 +35,7 @@
 #include "i8254.h"
 #include "i8254_policy.h"
 #include "kvm_pit.h"
+#include "kvm_pit_irqchip.h"
 #include "kvm_pit_state.h"
 
 #define CREATE_TRACE_POINTS
@@ -54,14 +55,17 @@
 
 #define PIT_RAISES_AT_ONCE	16
 
-/* How often a timer that the guest has off is looked at: each second. */
-#define PIT_LOOK_CLOCKS		1193182
+/* How often the workqueue raises a tick where no vCPU can take it: each second. */
+#define PIT_WORK_CLOCKS		1193182
 
 /* How long a tick waits for a vCPU's thread to raise it: 10 ms. */
 #define PIT_PATIENCE_CLOCKS	11932
 
 /* How often the timer fires at most where no vCPU can take a tick. */
 #define PIT_AWAY_US		1000
+
+/* How many vCPUs are looked at in a row: the timer's interrupt is not the place for more. */
+#define PIT_LOOK_VCPUS		16
 
 /* Port 0x61 */
 #define SPEAKER_GATE2	BIT(0)
@@ -106,8 +110,8 @@
  * @work_at: clock before which the workqueue raises nothing, unless some vCPU can
  *	take a tick
  * @vcpu: the one that accepted a tick last, or NULL
- * @full_exits: how many exits from the guest the vCPU that takes IRQ0 had made when
- *	a tick was raised last and found one in the irqchip
+ * @look_from: the vCPU that pit_vm_takes() looks at first
+ * @lapic: room to ask the irqchips in
  * @dying: no timer is armed any more, and no work queued
  *
  * @timer: fires when the chip or the policy has something to do
@@ -146,7 +150,8 @@ struct kvm_pit {
 	u64 kicked_at;
 	u64 work_at;
 	struct kvm_vcpu *vcpu;
-	u64 full_exits;
+	unsigned int look_from;
+	struct kvm_lapic_state lapic;
 	bool dying;
 
 	struct hrtimer timer;
@@ -364,36 +369,30 @@ static bool pit_has_vcpus(const struct kvm_pit *pit)
 }
 
 /*
- * The vCPU that takes IRQ0: the one that sent the last EOI. If none did, it is the
- * BSP, provided that there is no other vCPU or that the 8259's output goes to it.
- * NULL if neither is known.
+ * The vCPU that takes IRQ0: the one that sent the last EOI. If none did, the irqchips
+ * say where it goes. NULL if it goes nowhere, or may go to any of many.
  */
 static struct kvm_vcpu *pit_accepting_vcpu(const struct kvm_pit *pit)
 {
-	struct kvm *kvm = pit->kvm;
-	struct kvm_vcpu *bsp;
-
-	if (pit->vcpu)
+	if (pit->vcpu || !pit_has_vcpus(pit))
 		return pit->vcpu;
-	if (!pit_has_vcpus(pit))
+	if (atomic_read(&pit->kvm->online_vcpus) == 1)
+		return kvm_get_vcpu(pit->kvm, 0);
+	if (atomic_read(&pit->kvm->online_vcpus) > PIT_LOOK_VCPUS)
 		return NULL;
 
-	bsp = kvm_get_vcpu_by_id(kvm, kvm->arch.bsp_vcpu_id);
-	if (!bsp || (atomic_read(&kvm->online_vcpus) > 1 &&
-		     !pit_call(kvm_apic_accept_pic_intr)(bsp)))
-		return NULL;
-	return bsp;
+	return kvm_pit_irq0_vcpu(pit->kvm);
 }
 
 /*
  * True if a vCPU is in KVM_RUN, and not to wait for INIT or SIPI. Other ioctls of a
- * vCPU look the same, but none takes long.
+ * vCPU that was in KVM_RUN before look the same.
  */
 static bool pit_vcpu_runs(struct kvm_vcpu *vcpu)
 {
 	u32 state = READ_ONCE(vcpu->arch.mp_state);
 
-	return mutex_is_locked(&vcpu->mutex) &&
+	return mutex_is_locked(&vcpu->mutex) && rcu_access_pointer(vcpu->pid) &&
 	       (state == KVM_MP_STATE_RUNNABLE || state == KVM_MP_STATE_HALTED);
 }
 
@@ -403,40 +402,29 @@ static bool pit_vcpu_takes(struct kvm_vcpu *vcpu)
 	return pit_vcpu_runs(vcpu) && !READ_ONCE(vcpu->preempted);
 }
 
-static bool pit_vm_takes(const struct kvm_pit *pit)
+/* True if one of the VM's vCPUs may. Of many, some are looked at each time. */
+static bool pit_vm_takes(struct kvm_pit *pit)
 {
 	struct kvm_vcpu *vcpu = pit_accepting_vcpu(pit);
-	unsigned long i;
+	int online = atomic_read(&pit->kvm->online_vcpus);
 
 	if (vcpu && pit_vcpu_takes(vcpu))
 		return true;
-	if (!pit_has_vcpus(pit))
-		return false;
 
-	kvm_for_each_vcpu(i, vcpu, pit->kvm)
-		if (pit_vcpu_takes(vcpu))
+	/* kvm_get_vcpu() knows which ones are online. */
+	for (int n = min(online, PIT_LOOK_VCPUS); n; n--) {
+		vcpu = kvm_get_vcpu(pit->kvm, pit->look_from++ % online);
+		if (vcpu && pit_vcpu_takes(vcpu))
 			return true;
+	}
 	return false;
-}
-
-/*
- * True if the irqchip cannot take a tick: a raise found one there, and the vCPU that
- * takes IRQ0 has not been in the guest since. It sleeps with interrupts off, or is
- * outside KVM_RUN.
- */
-static bool pit_is_full(const struct kvm_pit *pit)
-{
-	struct kvm_vcpu *vcpu = pit_accepting_vcpu(pit);
-
-	return vcpu && READ_ONCE(vcpu->mode) == OUTSIDE_GUEST_MODE &&
-	       READ_ONCE(vcpu->stat.exits) == pit->full_exits;
 }
 
 /*
  * True if the vCPU that takes IRQ0 cannot run: it is preempted, or its thread is
  * outside KVM_RUN. A vCPU that sleeps in HLT can run.
  */
-static bool pit_guest_stalls(const struct kvm_pit *pit)
+static bool pit_guest_stalls(struct kvm_pit *pit)
 {
 	struct kvm_vcpu *vcpu = pit_accepting_vcpu(pit);
 
@@ -452,7 +440,7 @@ static void pit_due(struct kvm_pit *pit, u64 n, u64 now)
 
 	if (pit->ticks.masked && pit_guest_stalls(pit))
 		i8254_ticks_stalled(&pit->ticks, n, now);
-	i8254_ticks_due(&pit->ticks, n, now);
+	i8254_ticks_due(&pit->ticks, n, kvm_pit_edge(&pit->chip), now);
 	trace_kvm_pit_due(pit_vm(pit), n, &pit->ticks);
 	if (atomic_read(&pit->kvm->arch.vapics_in_nmi_mode) > 0)
 		pit->nmi_due = true;
@@ -475,26 +463,11 @@ static u64 pit_sync(struct kvm_pit *pit)
 }
 
 /*
- * When a tick has to be looked at, for what may come of it. While the guest has its
- * timer off that is once a second: KVM does not tell of all ways to unmask IRQ0.
- */
-static u64 pit_next_due(const struct kvm_pit *pit, u64 now)
-{
-	u64 next = i8254_next_rise(&pit->chip, 0);
-
-	if (!i8254_ticks_off(&pit->ticks) ||
-	    atomic_read(&pit->kvm->arch.vapics_in_nmi_mode) > 0)
-		return next;
-
-	return max(next, roundup(now + 1, PIT_LOOK_CLOCKS));
-}
-
-/*
  * The timer fires not before that, CLOCK_MONOTONIC. Ticks that come due until then are
  * counted at once. Less often where no vCPU can take them: it is not there, or was told
  * of a tick and has not come.
  */
-static ktime_t pit_not_before(const struct kvm_pit *pit)
+static ktime_t pit_not_before(struct kvm_pit *pit)
 {
 	u64 floor_us = READ_ONCE(param_min_period_us);
 
@@ -517,7 +490,7 @@ static void pit_arm(struct kvm_pit *pit, u64 now, u64 next)
 	else if (next <= now)
 		next = now + PIT_PATIENCE_CLOCKS;
 	if (pit_drives_irq0(pit))
-		next = min(next, pit_next_due(pit, now));
+		next = min(next, i8254_next_rise(&pit->chip, 0));
 	if (next == I8254_NEVER) {
 		/* Where it is just firing it finds nothing to do. */
 		hrtimer_try_to_cancel(&pit->timer);
@@ -548,14 +521,12 @@ static bool pit_vcpu_looks(struct kvm_vcpu *vcpu)
 
 /*
  * Pick the vCPU whose thread raises the tick: the one loaded on this CPU if it is
- * this VM's, otherwise the one that takes IRQ0, in KVM_RUN or not. NULL if there is
- * none, or none that the tick could wait for. A vCPU that is only presumed to take
- * IRQ0, and is preempted, is not waited for.
+ * this VM's, otherwise the one that takes IRQ0, in KVM_RUN or not. NULL if none is
+ * known, or if it waits for INIT or SIPI.
  */
-static struct kvm_vcpu *pit_next_vcpu(const struct kvm_pit *pit)
+static struct kvm_vcpu *pit_next_vcpu(struct kvm_pit *pit)
 {
 	struct kvm_vcpu *vcpu = kvm_get_running_vcpu();
-	bool known;
 
 	if (vcpu && vcpu->kvm == pit->kvm && pit_vcpu_takes(vcpu))
 		return vcpu;
@@ -563,15 +534,13 @@ static struct kvm_vcpu *pit_next_vcpu(const struct kvm_pit *pit)
 	vcpu = pit_accepting_vcpu(pit);
 	if (!vcpu || (mutex_is_locked(&vcpu->mutex) && !pit_vcpu_runs(vcpu)))
 		return NULL;
-
-	known = pit->vcpu || atomic_read(&pit->kvm->online_vcpus) == 1;
-	return known || !READ_ONCE(vcpu->preempted) ? vcpu : NULL;
+	return vcpu;
 }
 
 /*
  * Have the thread of @vcpu run @task_work before it returns to userspace or enters
  * the guest. A thread that is in userspace, or asleep in another system call, runs it
- * before it comes to KVM_RUN.
+ * before it comes to KVM_RUN. One that has become another program's has no part in it.
  */
 static void pit_kick_vcpu(struct kvm_pit *pit, struct kvm_vcpu *vcpu, u64 now)
 {
@@ -582,7 +551,8 @@ static void pit_kick_vcpu(struct kvm_pit *pit, struct kvm_vcpu *vcpu, u64 now)
 	rcu_read_lock();
 	pid = rcu_dereference(vcpu->pid);
 	task = pid_task(pid, PIDTYPE_PID);
-	if (task && !task_work_add(task, &pit->task_work, TWA_RESUME)) {
+	if (task && READ_ONCE(task->mm) == pit->kvm->mm &&
+	    !task_work_add(task, &pit->task_work, TWA_RESUME)) {
 		pit->kicked = pid;
 		pit->kicked_at = now;
 	}
@@ -590,10 +560,16 @@ static void pit_kick_vcpu(struct kvm_pit *pit, struct kvm_vcpu *vcpu, u64 now)
 
 	if (!pit->kicked) {
 		refcount_dec(&pit->refs);
-	} else if (pit_vcpu_runs(vcpu) && !pit_vcpu_looks(vcpu)) {
-		kvm_make_request(KVM_REQ_UNBLOCK, vcpu);
-		kvm_vcpu_kick(vcpu);
+		return;
 	}
+
+	/* It may be on its way to sleep in KVM_RUN. */
+	if (pit_vcpu_looks(vcpu))
+		return;
+	if (READ_ONCE(vcpu->arch.mp_state) == KVM_MP_STATE_HALTED || pit_vcpu_runs(vcpu))
+		kvm_make_request(KVM_REQ_UNBLOCK, vcpu);
+	if (pit_vcpu_runs(vcpu))
+		kvm_vcpu_kick(vcpu);
 }
 
 /*
@@ -606,7 +582,7 @@ static void pit_queue_work(struct kvm_pit *pit, u64 now)
 	if (!pit_vm_takes(pit)) {
 		if (now < pit->work_at)
 			return;
-		pit->work_at = now + PIT_LOOK_CLOCKS;
+		pit->work_at = now + PIT_WORK_CLOCKS;
 	}
 
 	pit->kicked_at = now;
@@ -632,14 +608,26 @@ static void pit_kick(struct kvm_pit *pit, u64 now)
 	pit_queue_work(pit, now);
 }
 
-static void pit_raised(struct kvm_pit *pit, enum i8254_raise raise, int result, u64 now)
+/*
+ * Ask the irqchips. Where a mask has ended that nobody told of the end of, a tick may
+ * wait: KVM looks for one when its 8259's output rises, and not when a LAPIC's LVT0
+ * opens.
+ */
+static void pit_ask(struct kvm_pit *pit, struct i8254_line *line)
 {
-	struct kvm_vcpu *vcpu = pit_accepting_vcpu(pit);
+	struct kvm_vcpu *vcpu;
 
-	i8254_ticks_raised(&pit->ticks, result, now);
-	trace_kvm_pit_raise(pit_vm(pit), raise, result, &pit->ticks);
-	if (!result && vcpu)
-		pit->full_exits = READ_ONCE(vcpu->stat.exits);
+	lockdep_assert_held(&pit->lock);
+
+	kvm_pit_ask_irqchips(pit->kvm, &pit->lapic, line);
+	if (!pit->ticks.masked || !line->open || !line->pending)
+		return;
+
+	vcpu = pit_accepting_vcpu(pit);
+	if (vcpu) {
+		kvm_make_request(KVM_REQ_EVENT, vcpu);
+		kvm_vcpu_kick(vcpu);
+	}
 }
 
 /*
@@ -648,21 +636,27 @@ static void pit_raised(struct kvm_pit *pit, enum i8254_raise raise, int result, 
  */
 static void pit_update(struct kvm_pit *pit, u64 now)
 {
-	u64 next;
+	struct i8254_line line;
+	bool raise = false;
 
 	lockdep_assert_held(&pit->lock);
 
-	pit_report_losses(pit);
 	if (pit->dying)
 		return;
 
-	if (i8254_ticks_next(&pit->ticks) <= now && pit_is_full(pit))
-		pit_raised(pit, i8254_ticks_take(&pit->ticks, now), 0, now);
-
-	next = i8254_ticks_next(&pit->ticks);
-	if (pit->nmi_due || next <= now)
+	if (i8254_ticks_next(&pit->ticks) <= now) {
+		/* A thread of the VM may go through many vCPUs, and the timer not. */
+		raise = in_hardirq() &&
+			atomic_read(&pit->kvm->online_vcpus) > PIT_LOOK_VCPUS;
+		if (!raise) {
+			pit_ask(pit, &line);
+			raise = i8254_ticks_settle(&pit->ticks, &line, now);
+		}
+	}
+	pit_report_losses(pit);
+	if (pit->nmi_due || raise)
 		pit_kick(pit, now);
-	pit_arm(pit, now, next);
+	pit_arm(pit, now, i8254_ticks_next(&pit->ticks));
 }
 
 static enum hrtimer_restart pit_timer_fn(struct hrtimer *timer)
@@ -681,42 +675,6 @@ static enum hrtimer_restart pit_timer_fn(struct hrtimer *timer)
 }
 
 /* Raising ticks */
-
-/*
- * Pulse those lines of IRQ0 that have no latch of their own, which is all but
- * the 8259's: the tick was masked when it was raised first, the 8259 kept it,
- * and it must not get another.
- */
-static int pit_pulse_again(struct kvm_pit *pit)
-{
-	struct kvm_kernel_irq_routing_entry entries[KVM_NR_IRQCHIPS], *e;
-	struct kvm *kvm = pit->kvm;
-	int idx, n, result = -1;
-
-	idx = srcu_read_lock(&kvm->irq_srcu);
-	n = pit_call(kvm_irq_map_gsi)(kvm, entries, PIT_GSI);
-	srcu_read_unlock(&kvm->irq_srcu, idx);
-
-	for (e = entries; e < entries + n; e++) {
-		if (e->type == KVM_IRQ_ROUTING_IRQCHIP &&
-		    e->irqchip.irqchip != KVM_IRQCHIP_IOAPIC)
-			continue;
-		result = max(result, e->set(e, kvm, pit->irq_source_id, 1, false));
-		e->set(e, kvm, pit->irq_source_id, 0, false);
-	}
-
-	return result;
-}
-
-static int pit_pulse(struct kvm_pit *pit)
-{
-	int result;
-
-	result = pit_call(kvm_set_irq)(pit->kvm, pit->irq_source_id, PIT_GSI, 1, false);
-	pit_call(kvm_set_irq)(pit->kvm, pit->irq_source_id, PIT_GSI, 0, false);
-
-	return result;
-}
 
 /*
  * The NMI watchdog of an old Linux: a tick is an NMI on every vCPU whose LVT0
@@ -742,25 +700,32 @@ static void pit_deliver_nmi(struct kvm_pit *pit)
  */
 static void pit_deliver(struct kvm_pit *pit)
 {
+	enum i8254_answer answer;
 	enum i8254_raise raise;
+	struct i8254_line line;
 	unsigned long irqflags;
-	int result;
 	bool nmi;
 	u64 now;
 
 	spin_lock_irqsave(&pit->lock, irqflags);
 	now = pit_now(pit);
 	for (int n = 0; n < PIT_RAISES_AT_ONCE; n++) {
-		raise = i8254_ticks_take(&pit->ticks, now);
+		if (i8254_ticks_next(&pit->ticks) > now)
+			break;
+		pit_ask(pit, &line);
+		raise = i8254_ticks_take(&pit->ticks, &line, now);
 		if (!raise)
 			break;
 
 		spin_unlock_irqrestore(&pit->lock, irqflags);
-		result = raise == I8254_RAISE_AGAIN ? pit_pulse_again(pit) :
-						      pit_pulse(pit);
+		answer = kvm_pit_pulse(pit->kvm, pit->irq_source_id);
 		spin_lock_irqsave(&pit->lock, irqflags);
 		now = pit_now(pit);
-		pit_raised(pit, raise, result, now);
+		i8254_ticks_raised(&pit->ticks, answer, now);
+		/* There was room: the workqueue may raise the next one at once. */
+		if (answer == I8254_TOOK)
+			pit->work_at = 0;
+		trace_kvm_pit_raise(pit_vm(pit), raise, answer, &pit->ticks);
 	}
 	nmi = pit->nmi_due;
 	pit->nmi_due = false;
@@ -815,8 +780,7 @@ static void pit_task_work_fn(struct callback_head *task_work)
 
 /*
  * The guest's EOI, on the vCPU's thread, the irqchip's lock dropped. Mostly no
- * tick was waiting for it, and the timer is right as it is. Not so where IRQ0 was
- * taken for masked.
+ * tick was waiting for it, and the timer is right as it is.
  */
 static void pit_ack_irq(struct kvm_irq_ack_notifier *notifier)
 {
@@ -828,10 +792,9 @@ static void pit_ack_irq(struct kvm_irq_ack_notifier *notifier)
 	spin_lock_irqsave(&pit->lock, irqflags);
 	if (vcpu && vcpu->kvm == pit->kvm)
 		pit->vcpu = vcpu;
-	waiting = i8254_ticks_off(&pit->ticks);
-	i8254_ticks_acked(&pit->ticks, pit_now(pit));
+	i8254_ticks_acked(&pit->ticks);
 	trace_kvm_pit_ack(pit_vm(pit), &pit->ticks);
-	waiting |= i8254_ticks_next(&pit->ticks) != I8254_NEVER;
+	waiting = i8254_ticks_next(&pit->ticks) != I8254_NEVER;
 	spin_unlock_irqrestore(&pit->lock, irqflags);
 
 	if (waiting)
@@ -842,12 +805,14 @@ static void pit_ack_irq(struct kvm_irq_ack_notifier *notifier)
 static void pit_mask_irq(struct kvm_irq_mask_notifier *notifier, bool masked)
 {
 	struct kvm_pit *pit = container_of(notifier, struct kvm_pit, mask_notifier);
+	struct i8254_line line;
 	unsigned long irqflags;
 	u64 now;
 
 	spin_lock_irqsave(&pit->lock, irqflags);
 	now = pit_sync(pit);
-	i8254_ticks_masked(&pit->ticks, masked, now);
+	pit_ask(pit, &line);
+	i8254_ticks_masked(&pit->ticks, masked, &line, now);
 	trace_kvm_pit_mask(pit_vm(pit), masked, &pit->ticks);
 	pit_update(pit, now);
 	spin_unlock_irqrestore(&pit->lock, irqflags);
@@ -885,7 +850,7 @@ static void pit_set_policy(struct kvm_pit *pit, const struct i8254_tick_config *
 	lockdep_assert_held(&pit->config_lock);
 	lockdep_assert_held(&pit->lock);
 
-	i8254_ticks_configure(&pit->ticks, config);
+	i8254_ticks_configure(&pit->ticks, config, pit->chip.now);
 	trace_kvm_pit_policy(pit_vm(pit), &pit->ticks);
 }
 
@@ -1031,6 +996,7 @@ static int pit_ioport_read(struct kvm_vcpu *vcpu, struct kvm_io_device *dev,
 	struct kvm_pit *pit = container_of(dev, struct kvm_pit, dev);
 	unsigned long irqflags;
 	u8 *bytes = data;
+	bool risen;
 
 	if (addr < PIT_BASE || addr >= PIT_BASE + PIT_PORTS)
 		return -EOPNOTSUPP;
@@ -1040,8 +1006,12 @@ static int pit_ioport_read(struct kvm_vcpu *vcpu, struct kvm_io_device *dev,
 	for (unsigned int port = addr - PIT_BASE; len && port < PIT_PORTS;
 	     port++, len--)
 		*bytes++ = pit_read(pit, port);
+	risen = i8254_ticks_next(&pit->ticks) <= pit->chip.now;
 	spin_unlock_irqrestore(&pit->lock, irqflags);
 
+	/* A guest that reads a wrapped count finds its tick at the irqchip. */
+	if (risen)
+		pit_deliver(pit);
 	return 0;
 }
 
@@ -1090,6 +1060,19 @@ static const struct kvm_io_device_ops speaker_dev_ops = {
 
 /* State */
 
+/*
+ * Wait for a tick that is being raised: it is one of the state at hand, not of the
+ * next. That takes as long as kvm_pit_pulse().
+ */
+static void pit_wait_raised(struct kvm_pit *pit)
+{
+	while (pit->ticks.raising) {
+		spin_unlock_irq(&pit->lock);
+		usleep_range(10, 50);
+		spin_lock_irq(&pit->lock);
+	}
+}
+
 static void pit_get_state(struct kvm_pit *pit, struct kvm_pit_state2 *state)
 {
 	u64 ns, now;
@@ -1097,6 +1080,8 @@ static void pit_get_state(struct kvm_pit *pit, struct kvm_pit_state2 *state)
 	memset(state, 0, sizeof(*state));
 
 	spin_lock_irq(&pit->lock);
+	/* A tick that is being raised is in none of the counters. */
+	pit_wait_raised(pit);
 	ns = pit_ns(pit);
 	now = pit_sync_to(pit, ns);
 	for (unsigned int n = 0; n < I8254_COUNTERS; n++) {
@@ -1154,19 +1139,6 @@ static void pit_set_state(struct kvm_pit *pit,
 		pit->flags = *flags;
 	pit_update(pit, now);
 	spin_unlock_irq(&pit->lock);
-}
-
-/*
- * Wait for a tick that is being raised: it is one of the state at hand, not of the
- * next. That takes as long as kvm_set_irq().
- */
-static void pit_wait_raised(struct kvm_pit *pit)
-{
-	while (pit->ticks.raising) {
-		spin_unlock_irq(&pit->lock);
-		usleep_range(10, 50);
-		spin_lock_irq(&pit->lock);
-	}
 }
 
 /*
@@ -1340,7 +1312,6 @@ static struct kvm_pit *pit_alloc(struct kvm *kvm)
 	kvm_iodevice_init(&pit->speaker_dev, &speaker_dev_ops);
 
 	i8254_reset(&pit->chip, 0);
-	pit->full_exits = U64_MAX;
 	return pit;
 }
 

@@ -9,6 +9,7 @@
 #include <linux/build_bug.h>
 #include <linux/errno.h>
 #include <linux/kvm.h>
+#include <linux/minmax.h>
 #include <linux/string.h>
 
 #include <linux/kvm_i8254.h>
@@ -158,6 +159,21 @@ static void load_counting(struct i8254_counter *c, u16 count, u8 s)
 		c->mode += 4;
 }
 
+/**
+ * kvm_pit_edge - when counter 0's OUT rose last
+ * @chip: the chip, brought to the present
+ *
+ * Return: that clock, for a counter that counts periods, and else the present.
+ */
+u64 kvm_pit_edge(const struct i8254 *chip)
+{
+	u64 period = i8254_period(chip, 0);
+	u64 next = i8254_next_rise(chip, 0);
+
+	return period && next != I8254_NEVER && next > period ?
+	       min(next - period, chip->now) : chip->now;
+}
+
 static const struct kvm_pit_tick_state *ticks_of(const struct kvm_pit_state2 *state)
 {
 	BUILD_BUG_ON(sizeof(struct kvm_pit_tick_state) != sizeof(state->reserved));
@@ -217,7 +233,7 @@ u32 kvm_pit_load_ticks(struct i8254 *chip, struct i8254_ticks *t,
 		kvm_pit_load_channel(chip, n, &state->channels[n]);
 		load_counting(&chip->counter[n], s->count[n], s->counter[n]);
 	}
-	i8254_ticks_load(t, i8254_period(chip, 0), chip->now, s);
+	i8254_ticks_load(t, i8254_period(chip, 0), kvm_pit_edge(chip), chip->now, s);
 	return s->clock_ns;
 }
 
@@ -256,6 +272,9 @@ int kvm_pit_check_ticks(const struct kvm_pit_state2 *state,
 		.backlog_limit = s->backlog_limit,
 	};
 	if (s->clock_ns > CLOCK_NS_MAX || i8254_tick_config_check(config))
+		return -EINVAL;
+	/* What is left over from a period, and what the next one adds */
+	if (s->credit > (s->slew_rate ? s->slew_rate + 99 : 0))
 		return -EINVAL;
 
 	/* Late enough for all times that are back from there. */

@@ -19,6 +19,8 @@ void kvm_pit_save_channel(const struct i8254_counter *c,
 void kvm_pit_load_channel(struct i8254 *chip, unsigned int n,
 			  const struct kvm_pit_channel_state *s);
 
+u64 kvm_pit_edge(const struct i8254 *chip);
+
 bool kvm_pit_has_ticks(const struct kvm_pit_state2 *state);
 void kvm_pit_save_ticks(const struct i8254 *chip, const struct i8254_ticks *t,
 			u32 clock_ns, struct kvm_pit_state2 *state);

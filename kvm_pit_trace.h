@@ -51,23 +51,27 @@ DEFINE_EVENT(kvm_pit_ticks, kvm_pit_lost,
 /* User space knows no enum by its name, and takes a negative int for a large one. */
 TRACE_DEFINE_ENUM(I8254_RAISE_DUE);
 TRACE_DEFINE_ENUM(I8254_RAISE_OWED);
-TRACE_DEFINE_ENUM(I8254_RAISE_AGAIN);
+TRACE_DEFINE_ENUM(I8254_RAISE_HELD);
 
 #define kvm_pit_trace_raises				\
 	{ I8254_RAISE_DUE,	"due" },		\
 	{ I8254_RAISE_OWED,	"owed" },		\
-	{ I8254_RAISE_AGAIN,	"again" }
+	{ I8254_RAISE_HELD,	"held" }
+
+TRACE_DEFINE_ENUM(I8254_MASKED);
+TRACE_DEFINE_ENUM(I8254_FULL);
+TRACE_DEFINE_ENUM(I8254_TOOK);
 
 #define kvm_pit_trace_results				\
-	{ 0,	"masked" },				\
-	{ 1,	"coalesced" },				\
-	{ 2,	"raised" }
+	{ I8254_MASKED,	"masked" },			\
+	{ I8254_FULL,	"coalesced" },			\
+	{ I8254_TOOK,	"raised" }
 
 /* A tick was raised at the irqchip, which took it or did not. */
 TRACE_EVENT(kvm_pit_raise,
-	TP_PROTO(pid_t vm, enum i8254_raise raise, int result,
+	TP_PROTO(pid_t vm, enum i8254_raise raise, enum i8254_answer answer,
 		 const struct i8254_ticks *ticks),
-	TP_ARGS(vm, raise, result, ticks),
+	TP_ARGS(vm, raise, answer, ticks),
 
 	TP_STRUCT__entry(
 		__field(pid_t, vm)
@@ -79,7 +83,7 @@ TRACE_EVENT(kvm_pit_raise,
 	TP_fast_assign(
 		__entry->vm = vm;
 		__entry->raise = raise;
-		__entry->result = clamp(result, -1, 1) + 1;
+		__entry->result = answer;
 		__entry->backlog = ticks->backlog;
 	),
 

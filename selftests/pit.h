@@ -7,6 +7,7 @@
 #ifndef SELFTEST_KVM_PIT_H
 #define SELFTEST_KVM_PIT_H
 
+#include <dirent.h>
 #include <signal.h>
 #include <sys/time.h>
 #include <time.h>
@@ -699,11 +700,14 @@ static inline void pit_require_debugfs(void)
 		       "debugfs is not mounted");
 }
 
+/* The thread that creates VMs, which their folders are named after; 0: the main one. */
+static pid_t pit_creator;
+
 static inline void pit_file(struct kvm_vm *vm, const char *name, char *path,
 			    size_t size)
 {
-	snprintf(path, size, "/sys/kernel/debug/kvm/%d-%d/pit/%s", getpid(),
-		 vm->fd, name);
+	snprintf(path, size, "/sys/kernel/debug/kvm/%d-%d/pit/%s",
+		 pit_creator ?: getpid(), vm->fd, name);
 }
 
 /* The text without the newline. */
@@ -762,6 +766,50 @@ static inline bool pit_has_debugfs(struct kvm_vm *vm)
 
 	pit_file(vm, "due", path, sizeof(path));
 	return !access(path, F_OK);
+}
+
+/*
+ * What there is of VMs
+ */
+
+struct pit_users {
+	int vms;		/* folders in debugfs, PID-FD each */
+	long long module;	/* its reference count, 0 where there is no module */
+};
+
+static inline struct pit_users pit_count_users(void)
+{
+	FILE *f = fopen("/sys/module/kvm_i8254/refcnt", "r");
+	DIR *dir = opendir("/sys/kernel/debug/kvm");
+	struct pit_users users = { };
+	struct dirent *entry;
+
+	while (dir && (entry = readdir(dir)))
+		users.vms += entry->d_name[0] >= '0' && entry->d_name[0] <= '9';
+	if (dir)
+		closedir(dir);
+	if (f && fscanf(f, "%lld", &users.module) != 1)
+		users.module = 0;
+	if (f)
+		fclose(f);
+	return users;
+}
+
+/* The last ones may be on their way out. */
+static inline bool pit_users_are_as(const struct pit_users *before)
+{
+	u64 until = now_ns() + PIT_PATIENCE_S * NSEC_PER_SEC;
+	struct pit_users users;
+
+	do {
+		users = pit_count_users();
+		if (users.vms == before->vms && users.module == before->module)
+			return true;
+		usleep(10000);
+	} while (now_ns() < until);
+	ksft_print_msg("%d VMs and %lld users of the module, before it %d and %lld\n",
+		       users.vms, users.module, before->vms, before->module);
+	return false;
 }
 
 /* For the one who has to find out where a tick has gone. */
@@ -866,31 +914,48 @@ static inline void pit_record(struct kvm_vcpu *vcpu, struct pit_line *line,
 }
 
 /*
- * To a guest that accepted a tick at @from ns after one on the grid, and is owed
- * @owed more: these at the rate of slew, with those that come due meanwhile, or
- * in a row where @rate is 0; then one on every point of the grid.
+ * To a guest that accepts ticks again from @from ns after one on the grid, and is owed
+ * @owed: these in a row where @rate is 0. Otherwise they come between the due ones, in
+ * those places that the rate has in each period since number @first, in which the
+ * catch-up began. Due ticks are on the grid.
  */
-static inline void pit_expect(struct pit_line *line, s64 from, u64 owed, u32 rate,
-			      u16 count, s64 until)
+static inline void pit_expect_since(struct pit_line *line, s64 from, u64 owed, u32 rate,
+				    u64 first, u16 count, s64 until)
 {
-	u64 k = 1, n = 1;
-	s64 slot;
+	u64 k = 0, i, j, places;
+	s64 at, next;
 
-	while (pit_tick_ns(k, count) <= from)
+	while (pit_tick_ns(k + 1, count) <= from)
 		k++;
 	for (; !rate && owed; owed--)
 		pit_line_add(line, from);
-	for (; rate; n++) {
-		slot = from + pit_tick_ns(n * 100, count) / (100 + rate);
-		for (; pit_tick_ns(k, count) <= slot; k++)
-			owed++;
-		if (!owed || slot >= until)
+	for (; ; k++) {
+		i = k > first ? k - first : 0;
+		at = pit_tick_ns(k, count);
+		next = pit_tick_ns(k + 1, count);
+		places = (i + 1) * rate / 100 - i * rate / 100;
+		for (j = 1; owed && j <= places; j++) {
+			s64 place = at + (next - at) * j / (places + 1);
+
+			/* The tick that it takes first is in service then. */
+			if (place < from + PIT_REPLAY_NS || place >= until)
+				continue;
+			pit_line_add(line, place);
+			owed--;
+		}
+		if (next >= until)
 			break;
-		owed--;
-		pit_line_add(line, slot);
+		pit_line_add(line, next);
 	}
-	for (; pit_tick_ns(k, count) < until; k++)
-		pit_line_add(line, pit_tick_ns(k, count));
+}
+
+/* Of a catch-up that began with the first of the ticks that are owed. */
+static inline void pit_expect(struct pit_line *line, s64 from, u64 owed, u32 rate,
+			      u16 count, s64 until)
+{
+	u64 k = from / pit_tick_ns(1, count);
+
+	pit_expect_since(line, from, owed, rate, k >= owed ? k + 1 - owed : 0, count, until);
 }
 
 static inline void pit_print_lines(const struct pit_line *line,

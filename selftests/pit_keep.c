@@ -115,12 +115,7 @@ static struct kvm_vcpu *move(struct kvm_vcpu *vcpu)
 static void expect(struct pit_line *line, const struct policy *policy,
 		   enum pit_hold hold, u64 owed, s64 from)
 {
-	bool latched = hold != PIT_HOLD_UNACCEPTED ||
-		       policy->value == KVM_PIT_TICK_DISCARD ||
-		       policy->value == KVM_PIT_TICK_MERGE;
-
-	if (latched)
-		pit_line_add(line, from);
+	pit_line_add(line, from);
 	/* The one in the latch is the guest's already. */
 	if (hold == PIT_HOLD_MASKED)
 		owed = owed ? owed - 1 : 0;
@@ -155,9 +150,6 @@ static void test_go_on(const struct policy *policy, enum pit_hold hold, bool mov
 
 	pit_record(vcpu, &line, zero, zero + SPAN_NS);
 	from = line.at[0];
-	/* Slew's first is spaced from the EOI. */
-	if (hold == PIT_HOLD_UNACCEPTED && policy->rate)
-		from -= pit_tick_ns(100, COUNT) / (100 + policy->rate);
 	ok &= from >= HELD_NS && from < HELD_NS + FIRST_NS;
 	expect(&expected, policy, hold, owed, from);
 	ok &= pit_line_matches(&line, &expected);
@@ -358,7 +350,8 @@ static void test_other_count(void)
 		_field = _value;					\
 	}
 
-BAD(version, t->version, 2)
+BAD(version, t->version, KVM_PIT_TICK_STATE_VERSION + 1)
+BAD(old_version, t->version, 1)
 BAD(policy, t->policy, 4)
 BAD(policy_255, t->policy, 255)
 BAD(rate, t->slew_rate, 1)
@@ -369,9 +362,9 @@ BAD(masked_owed, t->masked_owed, 1)
 BAD(clock_ns, t->clock_ns, 839)
 BAD(counter, t->counter[1], KVM_PIT_COUNTER_LOADING | KVM_PIT_COUNTER_COUNTING)
 BAD(mode_bit2, t->counter[0], KVM_PIT_COUNTER_MODE_BIT2; s->channels[0].mode = 4)
-BAD(overdue, t->ticks, KVM_PIT_TICKS_OVERDUE)
-BAD(again, t->ticks, KVM_PIT_TICKS_AGAIN)
-BAD(held_owed, t->ticks, KVM_PIT_TICKS_HELD_OWED)
+BAD(ticks, t->ticks, KVM_PIT_TICKS_OFF << 1)
+BAD(credit, t->credit, 1)
+BAD(credit_of_slew, t->credit, 200; t->policy = KVM_PIT_TICK_SLEW; t->slew_rate = 100)
 BAD(off, t->ticks, KVM_PIT_TICKS_OFF)
 BAD(held, t->ticks, KVM_PIT_TICKS_HELD; t->backlog = 0)
 BAD(pad, t->pad, 1)
@@ -392,13 +385,14 @@ static const struct {
 	const char *name;
 	void (*make)(struct kvm_pit_state2 *state);
 } bad[] = {
-	{ "version", bad_version }, { "policy", bad_policy },
+	{ "version", bad_version }, { "an old version", bad_old_version },
+	{ "policy", bad_policy },
 	{ "policy 255", bad_policy_255 }, { "rate", bad_rate },
 	{ "backlog", bad_backlog }, { "limit", bad_limit },
 	{ "masked_clocks", bad_masked_clocks }, { "masked_owed", bad_masked_owed },
 	{ "clock_ns", bad_clock_ns }, { "counter", bad_counter },
-	{ "mode bit 2", bad_mode_bit2 }, { "overdue", bad_overdue }, { "again", bad_again },
-	{ "held_owed", bad_held_owed }, { "off", bad_off }, { "held", bad_held },
+	{ "mode bit 2", bad_mode_bit2 }, { "ticks", bad_ticks }, { "credit", bad_credit },
+	{ "credit of slew", bad_credit_of_slew }, { "off", bad_off }, { "held", bad_held },
 	{ "pad", bad_pad }, { "count 0", bad_count_0 }, { "count", bad_count },
 	{ "mode", bad_mode }, { "mode 254", bad_mode_254 }, { "access", bad_access },
 	{ "read_state", bad_read_state }, { "write_state", bad_write_state },
@@ -410,7 +404,6 @@ static const struct {
 static bool same(struct kvm_pit_state2 a, struct kvm_pit_state2 b)
 {
 	ticks_of(&a)->clock_ns = ticks_of(&b)->clock_ns;
-	ticks_of(&a)->raised_clocks = ticks_of(&b)->raised_clocks;
 	memcpy(ticks_of(&a)->count, ticks_of(&b)->count, sizeof(ticks_of(&b)->count));
 	return !memcmp(&a, &b, sizeof(a));
 }

@@ -45,8 +45,8 @@ static const struct policy {
 };
 
 /*
- * The first tick after the hold is latched by the irqchip, and delivered; owed;
- * or in the backlog, but taken on unmask.
+ * The first tick after the hold is latched by the irqchip, and delivered, be another in
+ * service or not; or it is in the backlog, and taken on unmask.
  */
 static const char * const hold_names[] = {
 	[PIT_HOLD_ACCEPTED] = "held outside of its handler",
@@ -92,7 +92,7 @@ static bool stall(struct kvm_vm *vm, enum pit_hold hold, u64 limit, u64 zero)
 	for (i = 1; i <= HELD_TICKS; i++) {
 		sleep_until_ns(zero + (PERIOD_MS * i + PERIOD_MS / 4) * NSEC_PER_MSEC -
 			       READING_NS);
-		ok = ok && backlog_is_cut(vm, i - (hold == PIT_HOLD_ACCEPTED), limit, lost);
+		ok = ok && backlog_is_cut(vm, i - (hold != PIT_HOLD_MASKED), limit, lost);
 	}
 	sleep_until_ns(zero + HELD_MS * NSEC_PER_MSEC);
 	return ok;
@@ -102,11 +102,10 @@ static void expect(struct pit_line *line, const struct policy *policy,
 		   enum pit_hold hold, u64 limit)
 {
 	s64 from = HELD_MS * NSEC_PER_MSEC;
-	u64 owed = backlog_of(HELD_TICKS - (hold == PIT_HOLD_ACCEPTED), limit);
+	u64 owed = backlog_of(HELD_TICKS - (hold != PIT_HOLD_MASKED), limit);
 
 	line->nr = 0;
-	if (hold != PIT_HOLD_UNACCEPTED)
-		pit_line_add(line, from);
+	pit_line_add(line, from);
 	pit_expect(line, from, owed - (hold == PIT_HOLD_MASKED), policy->rate, COUNT,
 		   SPAN_MS * NSEC_PER_MSEC);
 }

@@ -31,7 +31,6 @@
  * another one is put through the same.
  */
 #define _GNU_SOURCE /* for CPU_SET() */
-#include <dirent.h>
 #include <pthread.h>
 #include <sched.h>
 #include <sys/mman.h>
@@ -688,50 +687,6 @@ static bool race_outlive(u64 until)
 }
 
 /*
- * What there is of VMs
- */
-
-struct users {
-	int vms;		/* folders in debugfs, PID-FD each */
-	long long module;	/* its reference count, 0 where there is no module */
-};
-
-static struct users count_users(void)
-{
-	FILE *f = fopen("/sys/module/kvm_i8254/refcnt", "r");
-	DIR *dir = opendir("/sys/kernel/debug/kvm");
-	struct users users = { };
-	struct dirent *entry;
-
-	while (dir && (entry = readdir(dir)))
-		users.vms += entry->d_name[0] >= '0' && entry->d_name[0] <= '9';
-	if (dir)
-		closedir(dir);
-	if (f && fscanf(f, "%lld", &users.module) != 1)
-		users.module = 0;
-	if (f)
-		fclose(f);
-	return users;
-}
-
-/* The last ones may be on their way out. */
-static bool users_are_as(const struct users *before)
-{
-	u64 until = now_ns() + PIT_PATIENCE_S * NSEC_PER_SEC;
-	struct users users;
-
-	do {
-		users = count_users();
-		if (users.vms == before->vms && users.module == before->module)
-			return true;
-		usleep(10000);
-	} while (now_ns() < until);
-	ksft_print_msg("%d VMs and %lld users of the module, before it %d and %lld\n",
-		       users.vms, users.module, before->vms, before->module);
-	return false;
-}
-
-/*
  * A VM that only exists. With it the number of VMs never falls to 0, and the
  * kernel need not patch its scheduler for every one of them (preempt notifiers).
  * That is not what is tested, and emulators have been seen to get it wrong.
@@ -809,7 +764,7 @@ static void run_group(const struct race *group, int seconds)
 /* The groups from the first to before the last. */
 static void run_races(int first, int last, int seconds)
 {
-	struct users before;
+	struct pit_users before;
 	int i, n, plan = 1;
 
 	for (i = first; i < last; i++)
@@ -817,10 +772,10 @@ static void run_races(int first, int last, int seconds)
 			plan++;
 	ksft_set_plan(plan);
 	create_bystander();
-	before = count_users();
+	before = pit_count_users();
 	for (i = first; i < last; i++)
 		run_group(groups[i], seconds);
-	ksft_test_result(users_are_as(&before), "nothing is left of the VMs\n");
+	ksft_test_result(pit_users_are_as(&before), "nothing is left of the VMs\n");
 	ksft_finished();
 }
 

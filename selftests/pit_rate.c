@@ -5,9 +5,10 @@
  * At periods P of 55, 20, 10 and 1 ms, and at rates of 1 to 900 %, the guest is held
  * for B ticks and a quarter. Verified:
  *
- *  - no n ticks after that take less than n - 1 times P/(1 + rate/100), to 0.2 ms:
- *    the guest may be that much slower to take the first of them than the last;
- *  - after B * P * 100/rate + P none is owed, and one tick was taken for each that
+ *  - no n ticks after that take less than n - 1 times P/(1 + m), to 0.2 ms, where m is
+ *    rate/100, rounded up: the guest may be that much slower to take the first of them
+ *    than the last;
+ *  - after B * P * 100/rate + 2 P none is owed, and one tick was taken for each that
  *    came due;
  *  - every tick is taken at its time, to 0.6 ms, up to ten periods after the
  *    replay: the grid is not shifted.
@@ -84,7 +85,7 @@ static s64 hold_ns(const struct replay *r)
 static s64 catch_up_ns(const struct replay *r)
 {
 	return pit_tick_ns(owed_by(r) * 100, r->count) / rate_of(r) +
-	       pit_tick_ns(1, r->count);
+	       pit_tick_ns(2, r->count);
 }
 
 /* Replay it, and go on for ten periods and a half. */
@@ -115,7 +116,8 @@ static bool none_closer(const struct pit_line *line, s64 spacing)
 	s64 gap;
 	int i, j;
 
-	for (i = 0; i < line->nr; i++) {
+	/* The first one was held up, and is not on the grid. */
+	for (i = 1; i < line->nr; i++) {
 		for (j = i + 1; j < line->nr; j++) {
 			gap = line->at[j] - line->at[i];
 			if (gap >= (j - i) * spacing - JITTER_NS)
@@ -153,7 +155,7 @@ static bool end(struct kvm_vcpu *vcpu)
 
 static void test_replay(const struct replay *r)
 {
-	s64 spacing = pit_tick_ns(100, r->count) / (100 + rate_of(r));
+	s64 spacing = pit_tick_ns(1, r->count) / (1 + (rate_of(r) + 99) / 100);
 	struct pit_line line = { }, expected = { };
 	struct kvm_vcpu *vcpu;
 	s64 caught_up, until;

@@ -330,7 +330,6 @@ static bool is_same_state(struct kvm_pit_state2 a, struct kvm_pit_state2 b)
 	int n;
 
 	x->clock_ns = y->clock_ns;
-	x->raised_clocks = y->raised_clocks;
 	x->masked_clocks = y->masked_clocks;
 	for (n = 0; n < 3; n++)
 		a.channels[n].count_load_time = b.channels[n].count_load_time;

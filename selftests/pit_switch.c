@@ -21,7 +21,7 @@
  * debugfs, and by KVM_REINJECT_CONTROL.
  *
  * And switched while a replay of slew is under way: to each of the other policies,
- * and to other rates, which count from the last tick on.
+ * and to other rates, which have their places from that period on.
  *
  * And switched 400 times at random, while the guest runs, is held, and masks.
  * After it there is a tick on each point of the grid. Between delay and slew the
@@ -132,13 +132,10 @@ struct owed {
 static void add_due(struct owed *owed, const struct policy *policy,
 		    enum pit_hold hold)
 {
-	bool room = policy->latches ? !owed->latched : hold == PIT_HOLD_ACCEPTED &&
-						       !owed->latched;
-
 	if (hold == PIT_HOLD_MASKED && !owed->held) {
 		owed->held = 1;
 		owed->backlog++;
-	} else if (hold != PIT_HOLD_MASKED && room) {
+	} else if (hold != PIT_HOLD_MASKED && !owed->latched) {
 		owed->latched = 1;
 	} else if (policy->latches) {
 		owed->lost++;
@@ -208,8 +205,6 @@ static void test_switch(const struct policy *from, const struct policy *to,
 		add_due(&owed, to, place->hold);
 	ok &= is_owed(vm, &owed, lost, "before the end of the hold");
 	sleep_until_ns(zero + HELD_MS * NSEC_PER_MSEC);
-	if (to->latches && place->hold == PIT_HOLD_UNACCEPTED)
-		owed.backlog = 0;
 
 	pit_record(vcpu, &line, zero, zero + SPAN_MS * NSEC_PER_MSEC);
 	expect(&expected, to, &owed, HELD_MS * NSEC_PER_MSEC);
@@ -254,14 +249,13 @@ static void test_pair(const struct policy *from, const struct policy *to)
 }
 
 /*
- * While a replay is under way: held until 165 ms, so a tick is replayed every
- * 10 ms from then on, and the switch comes between two of these.
+ * While a replay is under way: held until 165 ms, so a tick is replayed in the middle of
+ * each period from then on, and the switch comes between two of these.
  */
 
 #define REPLAY_SWITCH_MS	197
-#define REPLAYED		3	/* until then, the last of these at 195 ms */
 #define REPLAY_OWED		5	/* then: eight came due, one was latched, */
-					/* one more came due */
+					/* two are replayed */
 
 static const struct replay_switch {
 	struct policy to;
@@ -275,18 +269,17 @@ static const struct replay_switch {
 	{ { "slew at 10 %", KVM_PIT_TICK_SLEW, .rate = 10 }, REPLAY_OWED },
 };
 
-/* Another rate counts from the last tick on, everything else from now on. */
+/* Another rate has its places from that period on, delay has them all at once. */
 static void expect_after_replay(struct pit_line *line, const struct replay_switch *s,
 				s64 span)
 {
-	s64 held = HELD_MS * NSEC_PER_MSEC;
+	static const int before[] = { HELD_MS, 170, 180, 190 };
 	int i;
 
-	for (i = 0; i <= REPLAYED; i++)
-		pit_line_add(line, held + i * PERIOD_MS / 2 * NSEC_PER_MSEC);
-	pit_expect(line, (s->to.rate ? HELD_MS + REPLAYED * PERIOD_MS / 2 :
-				       REPLAY_SWITCH_MS) * NSEC_PER_MSEC,
-		   s->owed, s->to.rate, COUNT, span);
+	for (i = 0; i < ARRAY_SIZE(before); i++)
+		pit_line_add(line, before[i] * NSEC_PER_MSEC);
+	pit_expect_since(line, REPLAY_SWITCH_MS * NSEC_PER_MSEC, s->owed, s->to.rate,
+			 REPLAY_SWITCH_MS / PERIOD_MS, COUNT, span);
 }
 
 static void test_switch_in_replay(const struct replay_switch *s)

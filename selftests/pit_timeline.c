@@ -18,7 +18,9 @@
  * The times are exact on an idle host only.
  */
 #include <getopt.h>
+#include <pthread.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 
 #include "pit.h"
 
@@ -90,10 +92,10 @@ static const struct expected expected_once[] = {
 };
 
 static const struct expected expected_slew[] = {
-	{ HOLD_42, .grid_from = 80, .after_hold = { 42, 52, 62 } },
-	{ HOLD_205, .grid_from = 400, .after_hold = {
-		205, 215, 225, 235, 245, 255, 265, 275, 285, 295,
-		305, 315, 325, 335, 345, 355, 365, 375, 385 } },
+	{ HOLD_42, .grid_from = 60, .after_hold = { 42, 50 } },
+	{ HOLD_205, .grid_from = 380, .after_hold = {
+		205, 210, 220, 230, 240, 250, 260, 270, 280, 290,
+		300, 310, 320, 330, 340, 350, 360, 370 } },
 };
 
 #define NR_HOLDS	ARRAY_SIZE(expected_delay)
@@ -216,6 +218,63 @@ static struct kvm_vm *create(struct kvm_vcpu **vcpu, const struct policy *policy
 	return vm;
 }
 
+/*
+ * Which thread creates the VM
+ */
+
+enum creator {
+	BY_MAIN_THREAD,
+	BY_THREAD,		/* which stays, */
+	BY_THREAD_THAT_ENDS,
+};
+
+struct creation {
+	struct kvm_vm *vm;
+	struct kvm_vcpu **vcpu;
+	const struct policy *policy;
+	enum handler handler;
+	bool stays;
+	pthread_barrier_t done;
+};
+
+static void *create_on_thread(void *arg)
+{
+	struct creation *c = arg;
+	bool stays = c->stays;
+	sigset_t all;
+
+	/* Signals are for the thread that runs the vCPU. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_BLOCK, &all, NULL);
+	prctl(PR_SET_NAME, "creator");
+	pit_creator = syscall(SYS_gettid);
+	c->vm = create(c->vcpu, c->policy, c->handler);
+	pthread_barrier_wait(&c->done);
+	while (stays)
+		pause();
+	return NULL;
+}
+
+static struct kvm_vm *create_by(enum creator creator, struct kvm_vcpu **vcpu,
+				const struct policy *policy, enum handler handler)
+{
+	struct creation c = {
+		.vcpu = vcpu, .policy = policy, .handler = handler,
+		.stays = creator == BY_THREAD,
+	};
+	pthread_t thread;
+
+	if (creator == BY_MAIN_THREAD)
+		return create(vcpu, policy, handler);
+
+	pthread_barrier_init(&c.done, NULL, 2);
+	TEST_ASSERT(!pthread_create(&thread, NULL, create_on_thread, &c), "pthread_create");
+	pthread_barrier_wait(&c.done);
+	if (!c.stays)
+		pthread_join(thread, NULL);
+	return c.vm;
+}
+
 /* Every handler's run is a tick delivered or replayed. */
 static bool settled(struct kvm_vm *vm, struct kvm_vcpu *vcpu)
 {
@@ -236,7 +295,7 @@ static bool settled(struct kvm_vm *vm, struct kvm_vcpu *vcpu)
 	return false;
 }
 
-static void run(struct timeline *line, const struct policy *policy,
+static void run(struct timeline *line, enum creator creator, const struct policy *policy,
 		enum handler handler, int busy_until, int span)
 {
 	struct kvm_vcpu *vcpu;
@@ -244,7 +303,7 @@ static void run(struct timeline *line, const struct policy *policy,
 	int i;
 
 	memset(line, 0, sizeof(*line));
-	vm = create(&vcpu, policy, handler);
+	vm = create_by(creator, &vcpu, policy, handler);
 	record(vcpu, line, busy_until, span);
 	line->at_rest = settled(vm, vcpu);
 	for (i = 0; pit_has_policies() && i < ARRAY_SIZE(counters); i++)
@@ -342,7 +401,7 @@ static void test_timeline(const struct policy *policy, enum handler handler,
 	struct timeline line;
 	bool ok = false;
 
-	run(&line, policy, handler, exp->busy_until, exp->span);
+	run(&line, BY_MAIN_THREAD, policy, handler, exp->busy_until, exp->span);
 	if (line.nr)
 		ok = times_match(&line, exp) && none_early(&line) &&
 		     phase_kept(&line, exp) && line.at_rest;
@@ -422,6 +481,8 @@ static void help(const char *name)
 	printf(" --busy-until  hold the guest until then, ms after its first tick (default 42)\n");
 	printf(" --span        for how long to record, in ms (default 250 more)\n");
 	printf(" --handler     0: plain (default), 1: masked until EOI, 2: held so\n");
+	printf(" --creator     of the VM, 0: the main thread (default), 1: another one,\n");
+	printf("               2: another one, which ends\n");
 	printf(" --print       print when ticks were taken: a line \"time MS\" for each,\n");
 	printf("               and what debugfs counted: \"due NUMBER\" and so on\n");
 	exit(KSFT_SKIP);
@@ -437,13 +498,13 @@ static const struct policy *find_policy(const char *name)
 	return NULL;
 }
 
-static int print_one(const struct policy *policy, enum handler handler,
-		     int busy_until, int span)
+static int print_one(enum creator creator, const struct policy *policy,
+		     enum handler handler, int busy_until, int span)
 {
 	struct timeline line;
 
 	TEST_REQUIRE(policy->by_reinject_control || pit_has_policies());
-	run(&line, policy, handler, busy_until, span);
+	run(&line, creator, policy, handler, busy_until, span);
 	if (!line.nr)
 		ksft_exit_fail_msg("no tick\n");
 	print_timeline(&line);
@@ -457,11 +518,12 @@ int main(int argc, char *argv[])
 		{ "busy-until",	required_argument,	NULL, 'b' },
 		{ "span",	required_argument,	NULL, 's' },
 		{ "handler",	required_argument,	NULL, 'm' },
+		{ "creator",	required_argument,	NULL, 'c' },
 		{ "print",	no_argument,		NULL, 'v' },
 		{ }
 	};
 	const struct policy *policy = NULL;
-	int busy_until = 42, span = 0, handler = PLAIN;
+	int busy_until = 42, span = 0, handler = PLAIN, creator = BY_MAIN_THREAD;
 	bool print = false;
 	int opt;
 
@@ -482,6 +544,9 @@ int main(int argc, char *argv[])
 		case 'm':
 			handler = atoi(optarg);
 			break;
+		case 'c':
+			creator = atoi(optarg);
+			break;
 		case 'v':
 			print = true;
 			break;
@@ -493,5 +558,5 @@ int main(int argc, char *argv[])
 		return test_all();
 	if (!print || !policy)
 		help(argv[0]);
-	return print_one(policy, handler, busy_until, span ?: busy_until + 250);
+	return print_one(creator, policy, handler, busy_until, span ?: busy_until + 250);
 }
