@@ -811,7 +811,7 @@ static void pit_mask_irq(struct kvm_irq_mask_notifier *notifier, bool masked)
 
 	spin_lock_irqsave(&pit->lock, irqflags);
 	now = pit_sync(pit);
-	pit_ask(pit, &line);
+	kvm_pit_ask_irqchips(pit->kvm, &pit->lapic, &line);
 	i8254_ticks_masked(&pit->ticks, masked, &line, now);
 	trace_kvm_pit_mask(pit_vm(pit), masked, &pit->ticks);
 	pit_update(pit, now);

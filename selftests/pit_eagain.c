@@ -8,6 +8,8 @@
  *  - A vCPU in HLT with interrupts off is not woken up for each tick: no more than a few
  *    times in half a second at 1 kHz.
  *  - A vCPU in HLT that does not take IRQ0 is not woken up either, where another one does.
+ *  - The BSP takes ticks through the 8259, then sleeps with interrupts off for ever, as in a
+ *    kdump. Another vCPU has them come through the IOAPIC: it gets 500 in half a second.
  *
  * How often a vCPU is woken up is how often its thread gave up the CPU.
  */
@@ -121,10 +123,42 @@ static void guest_takes_by_apic_1(void)
 		hlt();
 }
 
+static void guest_sleeps_after_20(void)
+{
+	pic_init(0xfe);
+	pit_program(0, 2, COUNT);
+	pit_sti();
+	while (READ_ONCE(pit_ticks) < 20)
+		hlt();
+	pit_cli();
+	for (;;)
+		hlt();
+}
+
+/* Some ticks after the BSP took its last one: the 8259 has one, and no room. */
+static void guest_takes_over(void)
+{
+	pic_mask_irq0(true);
+	x2apic_enable();
+	ioapic_init(1);
+	pit_sti();
+	for (;;)
+		hlt();
+}
+
 static void take_tick(struct ex_regs *regs)
 {
 	pit_ticks++;
 	irq0_eoi();
+}
+
+static void take_tick_of_either(struct ex_regs *regs)
+{
+	pit_ticks++;
+	if (rdmsr(MSR_IA32_APICBASE) & MSR_IA32_APICBASE_BSP)
+		pic_eoi();
+	else
+		x2apic_write_reg(APIC_EOI, 0);
 }
 
 static struct kvm_vm *create(void)
@@ -232,6 +266,32 @@ static void test_bystander(int policy)
 	pit_vm_free(vm);
 }
 
+static void test_takes_over(int policy)
+{
+	struct kvm_vm *vm = create();
+	struct thread bsp, other;
+	struct kvm_vcpu *first, *second;
+	u64 taken;
+
+	first = add(vm, 0, guest_sleeps_after_20);
+	second = add(vm, 1, guest_takes_over);
+	vm_install_exception_handler(vm, PIT_IRQ_VECTOR, take_tick_of_either);
+	pit_route_to_ioapic(vm);
+	set_policy(vm, policy);
+	start(&bsp, first);
+	sleep_until_ns(now_ns() + 100 * NSEC_PER_MSEC);
+	start(&other, second);
+	sleep_until_ns(now_ns() + SPAN_NS);
+	taken = pit_ticks_taken(vm);
+	sleep_until_ns(now_ns() + SPAN_NS);
+	taken = pit_ticks_taken(vm) - taken;
+	stop(&bsp);
+	stop(&other);
+	ksft_test_result(pit_is_near(taken, 500, 10, "ticks in half a second"),
+			 "another vCPU takes over, %s\n", policy_names[policy]);
+	pit_vm_free(vm);
+}
+
 int main(void)
 {
 	struct sigaction action = { .sa_handler = nothing };
@@ -239,13 +299,14 @@ int main(void)
 
 	ksft_print_header();
 	setlinebuf(stdout);
-	ksft_set_plan(4 * policies);
+	ksft_set_plan(5 * policies);
 	sigaction(SIGUSR1, &action, NULL);
 	for (p = 0; p < policies; p++) {
 		test_sipi(p, false);
 		test_sipi(p, true);
 		test_interrupts_off(p);
 		test_bystander(p);
+		test_takes_over(p);
 	}
 	ksft_finished();
 }

@@ -11,6 +11,7 @@
  *    CPU has half of what it had at least, and the timer fires once per VM and
  *    min_period_us at most.
  *  - One-shots that userspace programs in a loop: the timer fires as often at most.
+ *  - One VM with 1,000 vCPUs that never run, none of them the BSP: as with 64 VMs.
  *  - 64 VMs whose vCPUs run, and take what ticks they can: another process has half at
  *    least of what it had beside 64 that are busy without a timer. The VMs are a
  *    session of their own, as are VMs in a control group: the scheduler gives each
@@ -24,11 +25,13 @@
 #include <sched.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include "pit.h"
 
 #define VMS		64
+#define VCPUS		1000
 #define WINDOW_NS	(50 * NSEC_PER_MSEC)
 #define RUN_NS		(400 * NSEC_PER_MSEC)	/* each process gets its turn */
 #define FLOOR_NS	(200 * 1000L)		/* min_period_us */
@@ -320,6 +323,36 @@ static bool test_oneshots(void)
 }
 
 /*
+ * Many vCPUs
+ */
+static bool test_many_vcpus(void)
+{
+	struct rlimit files = { VCPUS + 64, VCPUS + 64 };
+	u64 had = rounds_in(WINDOW_NS), got;
+	struct kvm_vm *vm = vm_create_barebones();
+	int fds[VCPUS], i;
+	bool ok;
+
+	TEST_ASSERT(!setrlimit(RLIMIT_NOFILE, &files), "setrlimit");
+	vm_create_irqchip(vm);
+	vm_ioctl(vm, KVM_SET_BOOT_CPU_ID, (void *)(VCPUS + 1UL));
+	for (i = 0; i < VCPUS; i++) {
+		fds[i] = __vm_ioctl(vm, KVM_CREATE_VCPU, (void *)(unsigned long)i);
+		TEST_ASSERT(fds[i] >= 0, "vCPU %d: %s", i, strerror(errno));
+	}
+	pit_create(vm);
+	set_policy(vm, KVM_PIT_TICK_DISCARD);
+	set_shortest(vm);
+	rounds_in(10 * NSEC_PER_MSEC);
+	got = rounds_in(WINDOW_NS);
+	ok = is_half(got, had, "1 VM with 1,000 vCPUs, discard, programmed by KVM_SET_PIT2, outside KVM_RUN");
+	for (i = 0; i < VCPUS; i++)
+		close(fds[i]);
+	pit_vm_free(vm);
+	return ok;
+}
+
+/*
  * Kept states
  */
 
@@ -411,7 +444,7 @@ int main(int argc, char *argv[])
 	ksft_print_header();
 	setlinebuf(stdout);
 	pit_require_debugfs();
-	ksft_set_plan(kept_only ? 1 : 2 + (ways + 1) * policies);
+	ksft_set_plan(kept_only ? 1 : 3 + (ways + 1) * policies);
 
 	if (pit_has_policies())
 		ksft_test_result(test_kept_states(), "kept states\n");
@@ -420,6 +453,7 @@ int main(int argc, char *argv[])
 	if (kept_only)
 		ksft_finished();
 	ksft_test_result(test_oneshots(), "one-shots in a loop\n");
+	ksft_test_result(test_many_vcpus(), "many vCPUs\n");
 	for (policy = 0; policy < policies; policy++) {
 		for (way = 0; way < ways; way++)
 			ksft_test_result(test_idle_vms(way, policy),
