@@ -6,10 +6,11 @@
  * it to the chip (i8254.c). The chip says when OUT0 rises next, and pit_arm()
  * sets the hrtimer to that time. When it fires, pit_sync() brings the chip to
  * the present and reports every rise as a due tick to the policy
- * (i8254_policy.c). pit_kick() has a vCPU's thread run pit_deliver() before it
- * enters the guest, which raises at the irqchip what the policy gives out. The
- * guest's EOI comes back through pit_ack_irq(), and the policy may have the next
- * tick ready.
+ * (i8254_policy.c). The policy is told what the irqchips have
+ * (kvm_pit_irqchip.c), and says whether there is something to raise. pit_kick()
+ * has a vCPU's thread run pit_deliver() before it enters the guest, which pulses
+ * IRQ0. The guest's EOI comes back through pit_ack_irq(), and the policy may have
+ * the next tick ready.
  *
  * Not in here: how all this gets onto a KVM that has a PIT already (attach.c).
  */
