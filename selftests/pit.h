@@ -342,6 +342,26 @@ static inline u64 now_ns(void)
 	return ts.tv_sec * NSEC_PER_SEC + ts.tv_nsec;
 }
 
+/* splitmix64 */
+static inline u64 pit_random(u64 *rng)
+{
+	u64 z = (*rng += 0x9e3779b97f4a7c15ULL);
+
+	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
+	z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
+	return z ^ (z >> 31);
+}
+
+static inline u64 pit_read_number(const char *path)
+{
+	FILE *f = fopen(path, "r");
+	u64 number = 0;
+
+	TEST_ASSERT(f && fscanf(f, "%lu", &number) == 1, "cannot read %s", path);
+	fclose(f);
+	return number;
+}
+
 static inline void sleep_until_ns(u64 ns)
 {
 	struct timespec ts = {

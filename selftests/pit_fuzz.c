@@ -227,19 +227,9 @@ static void __printf(1, 2) differ(const char *fmt, ...)
 	ksft_finished();
 }
 
-/* splitmix64 */
-static u64 random_of(u64 *rng)
-{
-	u64 z = (*rng += 0x9e3779b97f4a7c15ULL);
-
-	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
-	z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
-	return z ^ (z >> 31);
-}
-
 static u64 any(void)
 {
-	return random_of(&f.rng);
+	return pit_random(&f.rng);
 }
 
 static u32 below(u32 limit)
@@ -828,13 +818,13 @@ static void refused_call(void)
 static struct kvm_pit_channel_state sane_channel(u64 *rng, int n)
 {
 	struct kvm_pit_channel_state s = { };
-	u64 bits = random_of(rng);
+	u64 bits = pit_random(rng);
 
-	s.count = random_of(rng) % 65537;
+	s.count = pit_random(rng) % 65537;
 	if (bits & 1)
-		s.count = random_of(rng) % 300;
-	s.mode = random_of(rng) % 7;
-	s.rw_mode = 1 + random_of(rng) % 3;
+		s.count = pit_random(rng) % 300;
+	s.mode = pit_random(rng) % 7;
+	s.rw_mode = 1 + pit_random(rng) % 3;
 	s.bcd = bits >> 1 & 1;
 	s.gate = n < 2 || bits >> 2 & 1;
 	if (s.mode == 6) {
@@ -851,7 +841,7 @@ static struct kvm_pit_channel_state sane_channel(u64 *rng, int n)
 	s.latched_count = bits >> 16;
 	s.status_latched = bits >> 7 & 1;
 	s.status = bits >> 32;
-	s.count_load_time = random_of(rng);
+	s.count_load_time = pit_random(rng);
 	return s;
 }
 
@@ -893,7 +883,7 @@ static void set_known_state(const struct kvm_pit_state2 *state, bool old)
 
 static u32 random_flags(u64 *rng)
 {
-	return random_of(rng) % 8 ? random_of(rng) % 4 : random_of(rng);
+	return pit_random(rng) % 8 ? pit_random(rng) % 4 : pit_random(rng);
 }
 
 static void set_sane_state(u64 *rng)
@@ -901,11 +891,11 @@ static void set_sane_state(u64 *rng)
 	struct kvm_pit_state2 state;
 	int n;
 
-	memset(&state, random_of(rng), sizeof(state));
+	memset(&state, pit_random(rng), sizeof(state));
 	for (n = 0; n < NR_COUNTERS; n++)
 		state.channels[n] = sane_channel(rng, n);
 	state.flags = random_flags(rng);
-	set_known_state(&state, random_of(rng) % 4 == 0);
+	set_known_state(&state, pit_random(rng) % 4 == 0);
 }
 
 static void set_some_state(void)

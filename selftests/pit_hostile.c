@@ -85,11 +85,7 @@ static __thread u64 rng;
 
 static u64 any(void)
 {
-	u64 z = (rng += 0x9e3779b97f4a7c15ULL);
-
-	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
-	z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
-	return z ^ (z >> 31);
+	return pit_random(&rng);
 }
 
 static u32 below(u32 limit)
@@ -1266,17 +1262,7 @@ static void rest(void)
 	}
 }
 
-/* Where there are no limits yet, these must not fail. */
-static u64 read_number(const char *path)
-{
-	FILE *f = fopen(path, "r");
-	u64 number = 0;
-
-	TEST_ASSERT(f && fscanf(f, "%lu", &number) == 1, "cannot read %s", path);
-	fclose(f);
-	return number;
-}
-
+/* Where there are no limits yet, this must not fail. */
 static void write_file(const char *path, const char *text)
 {
 	int fd = open(path, O_WRONLY);
@@ -1297,7 +1283,9 @@ static void write_number(const char *path, u64 number)
 /* The group has that much more than what is charged to it already. */
 static void limit_memory(void)
 {
-	write_number(CGROUP "/memory.max", read_number(CGROUP "/memory.current") + program.memory);
+	u64 charged = pit_read_number(CGROUP "/memory.current");
+
+	write_number(CGROUP "/memory.max", charged + program.memory);
 }
 
 static void begin_limits(void)
@@ -1363,7 +1351,7 @@ static struct {
 static bool measure_window(void)
 {
 	u64 began = now_ns(), interrupts = pit_timer_interrupts(), ns, bound;
-	u64 floor_ns = read_number(MIN_PERIOD) * 1000;
+	u64 floor_ns = pit_read_number(MIN_PERIOD) * 1000;
 
 	sleep_until_ns(began + WINDOW_NS);
 	interrupts = pit_timer_interrupts() - interrupts;

@@ -616,16 +616,6 @@ static bool race_kill(u64 until)
 	return ok;
 }
 
-static u64 read_number(const char *path)
-{
-	FILE *f = fopen(path, "r");
-	u64 number = 0;
-
-	TEST_ASSERT(f && fscanf(f, "%lu", &number) == 1, "cannot read %s", path);
-	fclose(f);
-	return number;
-}
-
 /* Has the VM of another process, which is gone. */
 static bool keep_vm(bool own, const char *due_path, pid_t owner)
 {
@@ -637,10 +627,10 @@ static bool keep_vm(bool own, const char *due_path, pid_t owner)
 		usleep(10000);
 		return true;
 	}
-	due = read_number(due_path);
+	due = pit_read_number(due_path);
 	for (until = now_ns() + PIT_PATIENCE_S * NSEC_PER_SEC; now_ns() < until; ) {
 		usleep(5000);
-		if (read_number(due_path) > due)
+		if (pit_read_number(due_path) > due)
 			return true;
 	}
 	ksft_print_msg("no tick in %d s after %lu\n", PIT_PATIENCE_S, due);
