@@ -1013,7 +1013,9 @@ static void close_vcpu(struct vm *vm)
 	if (fd < 0 || !__sync_bool_compare_and_swap(&vm->vcpu[slot], fd, COMING_VCPU))
 		return;
 	if (one_in(2) && vm->run[slot])
-		munmap(vm->run[slot], run_size);
+		/* Another thread may be about to write there: it finds a page. */
+		mmap(vm->run[slot], run_size, PROT_READ | PROT_WRITE,
+		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
 	WRITE_ONCE(vm->run[slot], NULL);
 	close(fd);
 	WRITE_ONCE(vm->vcpu[slot], NO_VCPU);
