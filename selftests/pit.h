@@ -36,6 +36,8 @@
 #define APIC_LVT0		0x350
 #endif
 
+#define PIT_LVT_MASKED		BIT(16)
+
 #define IOAPIC_GPA		0xfec00000ULL
 #define IOAPIC_PIT_PIN		2	/* as on a PC */
 #define IOAPIC_MASKED		BIT(16)
@@ -686,6 +688,20 @@ static inline u64 pit_ticks_in(struct kvm_vcpu *vcpu, u64 ns)
 	return pit_ticks_taken(vcpu->vm) - before;
 }
 
+#define PIT_TRACING		"/sys/kernel/tracing/"
+
+static inline void pit_trace_write(const char *file, const char *text)
+{
+	char path[128];
+	int fd;
+
+	snprintf(path, sizeof(path), PIT_TRACING "%s", file);
+	fd = open(path, O_WRONLY | O_TRUNC);
+	TEST_ASSERT(fd >= 0, "cannot open %s", path);
+	TEST_ASSERT(write(fd, text, strlen(text)) == strlen(text), "cannot write %s", path);
+	close(fd);
+}
+
 /* The local timers' interrupts so far, of all CPUs. */
 static inline u64 pit_timer_interrupts(void)
 {
@@ -793,7 +809,7 @@ static inline bool pit_has_debugfs(struct kvm_vm *vm)
  */
 
 struct pit_users {
-	int vms;		/* folders in debugfs, PID-FD each */
+	int vms;		/* folders in debugfs, TID-FD each */
 	long long module;	/* its reference count, 0 where there is no module */
 };
 

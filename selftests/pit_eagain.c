@@ -21,7 +21,6 @@
 #define COUNT		1193	/* 1 ms */
 #define SPAN_NS		(NSEC_PER_SEC / 2)
 #define WAKES_MAX	10
-#define LVT_MASKED	BIT(16)
 
 static const char * const policy_names[] = { "delay", "discard", "slew", "merge" };
 
@@ -105,7 +104,7 @@ static void guest_sleeps_on(void)
 static void guest_idles(void)
 {
 	x2apic_enable();
-	x2apic_write_reg(APIC_LVT0, LVT_MASKED);
+	x2apic_write_reg(APIC_LVT0, PIT_LVT_MASKED);
 	pit_sti();
 	for (;;)
 		hlt();

@@ -10,8 +10,6 @@
  */
 #include "pit.h"
 
-#define LVT_MASKED BIT(16)
-
 static void guest(void)
 {
 	x2apic_enable();
@@ -25,7 +23,7 @@ static void guest(void)
 	pic_mask_irq0(true);
 	while (!(pit_inb(PIC_MASTER_CMD) & 1))
 		;
-	x2apic_write_reg(APIC_LVT0, LVT_MASKED | APIC_DM_EXTINT);
+	x2apic_write_reg(APIC_LVT0, PIT_LVT_MASKED | APIC_DM_EXTINT);
 	pic_mask_irq0(true);
 	pic_init(0xff);
 	x2apic_write_reg(APIC_LVT0, APIC_DM_EXTINT);

@@ -12,7 +12,6 @@
 
 #define COUNT		11932	/* 10 ms */
 #define VECTOR2		0x30
-#define LVT_MASKED	BIT(16)
 
 enum way {
 	BY_PIC,
@@ -161,14 +160,14 @@ static void reset_pic_masked(void)
 static void reset_pic_lvt0_masked(void)
 {
 	wait_for_tick();
-	x2apic_write_reg(APIC_LVT0, APIC_DM_EXTINT | LVT_MASKED);
+	x2apic_write_reg(APIC_LVT0, APIC_DM_EXTINT | PIT_LVT_MASKED);
 	pic_init(0xfe);
 	x2apic_write_reg(APIC_LVT0, APIC_DM_EXTINT);
 }
 
 static void lvt0_masked(void)
 {
-	x2apic_write_reg(APIC_LVT0, APIC_DM_EXTINT | LVT_MASKED);
+	x2apic_write_reg(APIC_LVT0, APIC_DM_EXTINT | PIT_LVT_MASKED);
 	wait_clocks(3 * COUNT);
 	x2apic_write_reg(APIC_LVT0, APIC_DM_EXTINT);
 }

@@ -157,42 +157,19 @@ static bool test_guest(void)
 	return pit_end(vcpu) && ok;
 }
 
-static long long users(void)
-{
-	FILE *f = fopen("/sys/module/kvm_i8254/refcnt", "r");
-	long long nr = 0;
-
-	if (!f)
-		return 0;
-	TEST_ASSERT(fscanf(f, "%lld", &nr) == 1, "cannot read refcnt");
-	fclose(f);
-	return nr;
-}
-
-static bool users_become(long long before)
-{
-	u64 until = now_ns() + PIT_PATIENCE_S * NSEC_PER_SEC;
-
-	while (users() != before && now_ns() < until)
-		usleep(1000);
-	if (users() == before)
-		return true;
-	ksft_print_msg("%lld users of the module, before it %lld\n", users(), before);
-	return false;
-}
-
 int main(void)
 {
-	long long before = users();
+	struct pit_users before;
 	int kind;
 
 	ksft_print_header();
 	setlinebuf(stdout);
 	pit_require_debugfs();
 	ksft_set_plan(NR_KINDS + 2);
+	before = pit_count_users();
 	for (kind = 0; kind < NR_KINDS; kind++)
 		ksft_test_result(test_kind(kind), "%s\n", kind_names[kind]);
 	ksft_test_result(test_guest(), "a guest whose port is an ioeventfd\n");
-	ksft_test_result(users_become(before), "nothing is left of the VMs\n");
+	ksft_test_result(pit_users_are_as(&before), "nothing is left of the VMs\n");
 	ksft_finished();
 }

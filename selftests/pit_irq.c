@@ -206,7 +206,6 @@ static void test_ioapic(const struct policy *policy, int target)
  * EOIs that are lost
  */
 
-#define LVT_MASKED	BIT(16)
 #define OTHER_VECTOR	(PIT_IRQ_VECTOR + 1)
 
 static void take_ticks(void)
@@ -225,7 +224,7 @@ static void guest_leaves_pic(void)
 	while (!(pit_inb(PIC_MASTER_CMD) & 1))
 		;
 	pic_mask_irq0(true);
-	x2apic_write_reg(APIC_LVT0, LVT_MASKED | APIC_DM_EXTINT);
+	x2apic_write_reg(APIC_LVT0, PIT_LVT_MASKED | APIC_DM_EXTINT);
 	pic_init(0xff);
 	ioapic_init(0);
 	pit_report(EVENT_READY);

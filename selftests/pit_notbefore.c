@@ -25,8 +25,6 @@
 #define COUNT_55MS	65535
 #define DEFAULT_ROUNDS	300
 #define SPAN_NS		40000L	/* around the first tick */
-#define TRACING		"/sys/kernel/tracing/"
-
 static struct kvm_vm *race_vm;
 static u64 race_at;
 static int race_phase;
@@ -70,24 +68,12 @@ static void *other_cpu(void *arg)
 	}
 }
 
-static void trace_write(const char *file, const char *text)
-{
-	char path[128];
-	int fd;
-
-	snprintf(path, sizeof(path), TRACING "%s", file);
-	fd = open(path, O_WRONLY | O_TRUNC);
-	TEST_ASSERT(fd >= 0 && write(fd, text, strlen(text)) == strlen(text),
-		    "cannot write %s", path);
-	close(fd);
-}
-
 /* How often ticks were found due since the trace was emptied. */
 static int traced_dues(void)
 {
 	char line[512];
 	int nr = 0;
-	FILE *f = fopen(TRACING "trace", "r");
+	FILE *f = fopen(PIT_TRACING "trace", "r");
 
 	TEST_ASSERT(f, "cannot open the trace");
 	while (fgets(line, sizeof(line), f))
@@ -107,7 +93,7 @@ static int dues_in_20_ms(u64 offset_ns)
 	WRITE_ONCE(race_phase, 1);
 	while (READ_ONCE(race_phase) != 2)
 		;
-	trace_write("trace", "");
+	pit_trace_write("trace", "");
 	usleep(20000);
 	return traced_dues();
 }
@@ -127,13 +113,13 @@ int main(int argc, char *argv[])
 	race_vm = vm_create_barebones();
 	vm_create_irqchip(race_vm);
 	pit_create(race_vm);
-	trace_write("events/kvm_pit/kvm_pit_due/enable", "1");
+	pit_trace_write("events/kvm_pit/kvm_pit_due/enable", "1");
 	pthread_create(&thread, NULL, other_cpu, NULL);
 	for (i = 0; i < rounds; i++)
 		none += !dues_in_20_ms(SPAN_NS * i / rounds);
 	WRITE_ONCE(race_phase, -1);
 	pthread_join(thread, NULL);
-	trace_write("events/kvm_pit/kvm_pit_due/enable", "0");
+	pit_trace_write("events/kvm_pit/kvm_pit_due/enable", "0");
 	pit_vm_free(race_vm);
 	ksft_print_msg("%d of %d rounds without a tick in 20 ms\n", none, rounds);
 	ksft_test_result(!none, "the timer goes on after it was armed anew as it fired\n");

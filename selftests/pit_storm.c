@@ -55,24 +55,10 @@ static u64 rounds_in(u64 ns)
  * How often the workqueue raises ticks, as the kernel's own tracepoint has it
  */
 
-#define TRACING	"/sys/kernel/tracing/"
-
-static void trace_write(const char *file, const char *text)
-{
-	char path[128];
-	int fd;
-
-	snprintf(path, sizeof(path), TRACING "%s", file);
-	fd = open(path, O_WRONLY | O_TRUNC);
-	TEST_ASSERT(fd >= 0, "cannot open %s", path);
-	TEST_ASSERT(write(fd, text, strlen(text)) == strlen(text), "cannot write %s", path);
-	close(fd);
-}
-
 static void items_begin(void)
 {
-	trace_write("trace", "");
-	trace_write("events/workqueue/workqueue_execute_start/enable", "1");
+	pit_trace_write("trace", "");
+	pit_trace_write("events/workqueue/workqueue_execute_start/enable", "1");
 }
 
 static u64 items_end(void)
@@ -81,8 +67,8 @@ static u64 items_end(void)
 	u64 items = 0;
 	FILE *f;
 
-	trace_write("events/workqueue/workqueue_execute_start/enable", "0");
-	f = fopen(TRACING "trace", "r");
+	pit_trace_write("events/workqueue/workqueue_execute_start/enable", "0");
+	f = fopen(PIT_TRACING "trace", "r");
 	TEST_ASSERT(f, "cannot open the trace");
 	while (fgets(line, sizeof(line), f))
 		items += strstr(line, "function pit_work_fn") ||

@@ -14,7 +14,6 @@
 #include "pit.h"
 
 #define COUNT		11932	/* 10 ms */
-#define LVT_MASKED	BIT(16)
 
 static void irq0(struct ex_regs *regs)
 {
@@ -27,7 +26,7 @@ static void irq0(struct ex_regs *regs)
 static void guest(void)
 {
 	x2apic_enable();
-	x2apic_write_reg(APIC_LVT0, LVT_MASKED | APIC_DM_EXTINT);
+	x2apic_write_reg(APIC_LVT0, PIT_LVT_MASKED | APIC_DM_EXTINT);
 	pit_outb(PIC_MASTER_CMD, 0x11);
 	pit_outb(PIC_MASTER_DATA, PIT_IRQ_VECTOR);
 	pit_outb(PIC_MASTER_DATA, 0x04);
