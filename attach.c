@@ -8,114 +8,21 @@
  * nothing in here ever has to call an original.
  *
  * VMs that have a PIT when the module is loaded keep it.
- *
- * This is the only file that knows that the module is a guest in kvm.ko.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/delay.h>
 #include <linux/ftrace.h>
-#include <linux/kprobes.h>
 #include <linux/kvm_host.h>
 #include <linux/module.h>
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
-#include <linux/static_call.h>
 
 #include <linux/kvm_i8254.h>
 
-#include "attach.h"
 #include "i8254_policy.h"
 #include "kvm_pit.h"
-#include "kvm_pit_irqchip.h"
-
-/* Functions that are looked up */
-
-DEFINE_STATIC_CALL_NULL(pit_kvm_irq_map_gsi, kvm_irq_map_gsi);
-DEFINE_STATIC_CALL_NULL(pit_kvm_io_bus_register_dev, kvm_io_bus_register_dev);
-DEFINE_STATIC_CALL_NULL(pit_kvm_io_bus_unregister_dev, kvm_io_bus_unregister_dev);
-DEFINE_STATIC_CALL_NULL(pit_kvm_register_irq_ack_notifier, kvm_register_irq_ack_notifier);
-DEFINE_STATIC_CALL_NULL(pit_kvm_unregister_irq_ack_notifier, kvm_unregister_irq_ack_notifier);
-DEFINE_STATIC_CALL_NULL(pit_kvm_register_irq_mask_notifier, kvm_register_irq_mask_notifier);
-DEFINE_STATIC_CALL_NULL(pit_kvm_unregister_irq_mask_notifier, kvm_unregister_irq_mask_notifier);
-DEFINE_STATIC_CALL_NULL(pit_kvm_request_irq_source_id, kvm_request_irq_source_id);
-DEFINE_STATIC_CALL_NULL(pit_kvm_free_irq_source_id, kvm_free_irq_source_id);
-DEFINE_STATIC_CALL_NULL(pit_kvm_apic_nmi_wd_deliver, kvm_apic_nmi_wd_deliver);
-DEFINE_STATIC_CALL_NULL(pit_kvm_apic_accept_pic_intr, kvm_apic_accept_pic_intr);
-DEFINE_STATIC_CALL_NULL(pit_kvm_apic_get_state, kvm_apic_get_state);
-DEFINE_STATIC_CALL_NULL(pit_kvm_apic_match_dest, kvm_apic_match_dest);
-DEFINE_STATIC_CALL_NULL(pit_kvm_apic_pending_eoi, kvm_apic_pending_eoi);
-
-/**
- * struct attach_call - a function of kvm.ko that is called
- * @name: its name
- * @key: its static call
- * @tramp: the trampoline of that
- */
-struct attach_call {
-	const char *name;
-	struct static_call_key *key;
-	void *tramp;
-};
-
-#define ATTACH_CALL(func) {				\
-	.name = #func,					\
-	.key = &STATIC_CALL_KEY(pit_##func),		\
-	.tramp = STATIC_CALL_TRAMP_ADDR(pit_##func),	\
-}
-
-static const struct attach_call attach_calls[] = {
-	ATTACH_CALL(kvm_irq_map_gsi),
-	ATTACH_CALL(kvm_io_bus_register_dev),
-	ATTACH_CALL(kvm_io_bus_unregister_dev),
-	ATTACH_CALL(kvm_register_irq_ack_notifier),
-	ATTACH_CALL(kvm_unregister_irq_ack_notifier),
-	ATTACH_CALL(kvm_register_irq_mask_notifier),
-	ATTACH_CALL(kvm_unregister_irq_mask_notifier),
-	ATTACH_CALL(kvm_request_irq_source_id),
-	ATTACH_CALL(kvm_free_irq_source_id),
-	ATTACH_CALL(kvm_apic_nmi_wd_deliver),
-	ATTACH_CALL(kvm_apic_accept_pic_intr),
-	ATTACH_CALL(kvm_apic_get_state),
-	ATTACH_CALL(kvm_apic_match_dest),
-	ATTACH_CALL(kvm_apic_pending_eoi),
-};
-
-/*
- * kallsyms is closed to modules, but a kprobe, which need not be armed, says
- * where it would go: past the ENDBR of a function that has one.
- */
-static void *attach_lookup(const char *name)
-{
-	struct kprobe kp = {
-		.symbol_name = name,
-		.flags = KPROBE_FLAG_DISABLED,
-	};
-	int ret = register_kprobe(&kp);
-	void *addr = kp.addr;
-
-	if (ret) {
-		pr_err("cannot load: this kernel's KVM has no %s (error %d)\n",
-		       name, ret);
-		return NULL;
-	}
-	unregister_kprobe(&kp);
-	return addr;
-}
-
-static int attach_look_up_calls(void)
-{
-	for (int i = 0; i < ARRAY_SIZE(attach_calls); i++) {
-		const struct attach_call *call = &attach_calls[i];
-		void *addr = attach_lookup(call->name);
-
-		if (!addr)
-			return -ENOENT;
-		__static_call_update(call->key, call->tramp, addr);
-	}
-
-	return 0;
-}
+#include "lookup.h"
 
 /* Calls that were sent here */
 
@@ -130,14 +37,13 @@ static void attach_leave(void)
 	atomic_dec(&calls_inside);
 }
 
-/* The call brings the reference that the PIT holds on the module. */
+/* redirect_vm_ioctl() has taken a reference on the module. The PIT has its own. */
 static long attached_create_ioctl(struct file *filp, unsigned int ioctl,
 				  unsigned long arg)
 {
-	int ret = kvm_pit_ioctl_create(filp->private_data, ioctl, (void __user *)arg);
+	int ret = kvm_pit_create(filp->private_data, ioctl, (void __user *)arg);
 
-	if (ret)
-		module_put(THIS_MODULE);
+	module_put(THIS_MODULE);
 	attach_leave();
 	return ret;
 }
@@ -161,7 +67,7 @@ static int attached_check_extension(struct kvm *kvm, long ext)
 
 static int attached_enable_cap(struct kvm *kvm, struct kvm_enable_cap *cap)
 {
-	int ret = kvm_pit_enable_cap(kvm, cap);
+	int ret = kvm_pit_enable_cap(kvm_to_pit(kvm), cap);
 
 	attach_leave();
 	return ret;
@@ -358,7 +264,7 @@ static const char *attach_why(int error)
 
 static int attach_register(struct attach_hook *hook)
 {
-	void *addr = attach_lookup(hook->name);
+	void *addr = lookup_function(hook->name);
 	int ret;
 
 	if (!addr)
@@ -436,7 +342,7 @@ static int __init attach_init(void)
 {
 	int ret;
 
-	ret = attach_look_up_calls();
+	ret = lookup_all();
 	if (ret)
 		return ret;
 

@@ -288,7 +288,7 @@ static void lab_note_raise(struct lab *lab, enum i8254_raise raise, enum i8254_a
 	lab->last_raise = raise == I8254_RAISE_DUE ? lab_edge(lab) : lab->now;
 }
 
-/* As pit_deliver() and pit_update() do it. */
+/* As kvm_pit_deliver() and kvm_pit_update() do it. */
 static void lab_deliver(struct lab *lab)
 {
 	enum i8254_answer answer;
@@ -856,7 +856,7 @@ static void test_switching_keeps_what_the_new_policy_can_hold(struct kunit *test
 	}
 }
 
-/* Give one tick out, as pit_deliver() does before it drops its lock for the pulse. */
+/* Give one tick out, as kvm_pit_deliver() does before it drops its lock for the pulse. */
 static enum i8254_raise lab_take(struct lab *lab)
 {
 	struct i8254_line line;

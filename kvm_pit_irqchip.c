@@ -11,8 +11,6 @@
  * Not in here: what follows from the answer (i8254_policy.c), and when to ask
  * (kvm_pit.c).
  */
-#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
-
 #include <linux/kvm_host.h>
 #include <linux/nospec.h>
 #include <linux/string.h>
@@ -21,10 +19,8 @@
 
 #include <asm/apicdef.h>
 
-#include "attach.h"
-#include "kvm_pit_irqchip.h"
-
-#define PIT_GSI		0
+#include "compat.h"
+#include "kvm_pit.h"
 
 /* Vectors below that are a CPU's exceptions: no LAPIC takes them. */
 #define FIRST_VECTOR	16
@@ -107,12 +103,11 @@ static struct kvm_vcpu *pics_vcpu(struct kvm *kvm)
 	struct kvm_vcpu *vcpu;
 	unsigned long i;
 
-	/* With none online the loop would find one whose creation may still fail. */
-	if (!atomic_read(&kvm->online_vcpus))
+	if (!kvm_pit_has_vcpus(kvm))
 		return NULL;
 
 	kvm_for_each_vcpu(i, vcpu, kvm)
-		if (pit_call(kvm_apic_accept_pic_intr)(vcpu))
+		if (kvm_apic_accept_pic_intr(vcpu))
 			return vcpu;
 	return NULL;
 }
@@ -151,15 +146,15 @@ static void ask_lapics(struct kvm *kvm, u8 vector, u32 dest, bool logical,
 	unsigned long i;
 
 	*irr = *isr = false;
-	if (!atomic_read(&kvm->online_vcpus))
+	if (!kvm_pit_has_vcpus(kvm))
 		return;
 
 	kvm_for_each_vcpu(i, vcpu, kvm) {
-		if (!pit_call(kvm_apic_match_dest)(vcpu, NULL, 0, dest, logical) ||
-		    !pit_call(kvm_apic_pending_eoi)(vcpu, vector))
+		if (!kvm_apic_match_dest(vcpu, NULL, 0, dest, logical) ||
+		    !kvm_apic_pending_eoi(vcpu, vector))
 			continue;
 		/* One of the two: see which. */
-		pit_call(kvm_apic_get_state)(vcpu, lapic);
+		kvm_apic_get_state(vcpu, lapic);
 		*irr |= lapic_bit(lapic, APIC_IRR, vector);
 		*isr |= lapic_bit(lapic, APIC_ISR, vector);
 	}
@@ -209,7 +204,7 @@ static int map_gsi(struct kvm *kvm, struct kvm_kernel_irq_routing_entry *entries
 	int idx, n;
 
 	idx = srcu_read_lock(&kvm->irq_srcu);
-	n = pit_call(kvm_irq_map_gsi)(kvm, entries, PIT_GSI);
+	n = kvm_irq_map_gsi(kvm, entries, PIT_GSI);
 	srcu_read_unlock(&kvm->irq_srcu, idx);
 	return n;
 }
@@ -221,12 +216,12 @@ static struct kvm_vcpu *ioapic_vcpu(struct kvm *kvm, unsigned int pin)
 	struct kvm_vcpu *vcpu;
 	unsigned long i;
 
-	if (entry.fields.mask || !atomic_read(&kvm->online_vcpus))
+	if (entry.fields.mask || !kvm_pit_has_vcpus(kvm))
 		return NULL;
 
 	kvm_for_each_vcpu(i, vcpu, kvm)
-		if (pit_call(kvm_apic_match_dest)(vcpu, NULL, 0, entry.fields.dest_id,
-						  entry.fields.dest_mode))
+		if (kvm_apic_match_dest(vcpu, NULL, 0, entry.fields.dest_id,
+					entry.fields.dest_mode))
 			return vcpu;
 	return NULL;
 }
@@ -302,14 +297,13 @@ struct kvm_vcpu *kvm_pit_irq0_vcpu(struct kvm *kvm)
 /**
  * kvm_pit_pulse - pulse IRQ0
  * @kvm: the VM, which is not being destroyed
- * @irq_source_id: of the PIT
  *
  * Takes the irqchips' locks. Whether the tick would meet another in a LAPIC has been
  * asked before: KVM does not tell.
  *
  * Return: what came of it.
  */
-enum i8254_answer kvm_pit_pulse(struct kvm *kvm, int irq_source_id)
+enum i8254_answer kvm_pit_pulse(struct kvm *kvm)
 {
 	struct kvm_kernel_irq_routing_entry entries[KVM_NR_IRQCHIPS], *e;
 	int n = map_gsi(kvm, entries);
@@ -318,8 +312,8 @@ enum i8254_answer kvm_pit_pulse(struct kvm *kvm, int irq_source_id)
 	for (e = entries; e < entries + n; e++) {
 		int *result = is_pic(e) ? &pic : &other;
 
-		*result = max(*result, e->set(e, kvm, irq_source_id, 1, false));
-		e->set(e, kvm, irq_source_id, 0, false);
+		*result = max(*result, e->set(e, kvm, KVM_PIT_IRQ_SOURCE_ID, 1, false));
+		e->set(e, kvm, KVM_PIT_IRQ_SOURCE_ID, 0, false);
 	}
 
 	if (pic >= 0 && !pics_vcpu(kvm))

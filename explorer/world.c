@@ -3,7 +3,7 @@
  * The explorer's PC: the tick layer, and the irqchips as KVM has them, as far as IRQ0 goes.
  *
  * ask() and pulse() are what kvm_pit_irqchip.c does, with one vCPU that IRQ0 goes to;
- * take(), update(), acked() and told() what kvm_pit.c does.
+ * take(), update(), acked() and told() what kvm_pit_deliver.c does.
  */
 #include <stdio.h>
 #include <string.h>
@@ -301,7 +301,7 @@ void report(struct world *w)
 	w->phase = IDLE;
 }
 
-/* One round of pit_deliver()'s loop. Returns whether there is a tick to be pulsed. */
+/* One round of kvm_pit_deliver()'s loop. Returns whether there is a tick to be pulsed. */
 bool take(struct world *w)
 {
 	if (w->phase != ASKED) {
@@ -313,7 +313,7 @@ bool take(struct world *w)
 	return w->phase == TAKEN;
 }
 
-/* pit_update() */
+/* kvm_pit_update() */
 void update(struct world *w)
 {
 	struct i8254_line line;
@@ -334,7 +334,7 @@ void due(struct world *w, u64 n, u64 edge)
 	i8254_ticks_due(&w->t, n, edge, w->now);
 }
 
-/* pit_deliver(), from wherever the raise at hand has come to. Returns whether it ends. */
+/* kvm_pit_deliver(), from wherever the raise at hand has come to. Returns whether it ends. */
 bool deliver(struct world *w)
 {
 	for (int n = 0; n < MANY_OWED + 5; n++) {
@@ -350,7 +350,7 @@ bool deliver(struct world *w)
 	return false;
 }
 
-/* pit_ack_irq(), but for pit_deliver() */
+/* pit_ack_irq(), but for kvm_pit_deliver() */
 void notify_ack(struct world *w)
 {
 	w->ack_comes = false;

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The PIT's sources are written as if they stood in arch/x86/kvm of the newest kernel.
+ * This header makes up for what they miss elsewhere:
+ *
+ *  - a module is not given: lookup.h finds it, and here it gets its own name;
+ *  - an older kernel has in another form.
+ *
+ * COMPAT_HAS_x is defined if the headers of the kernel that is built for have the word x:
+ * Kbuild looks into them. No version is compared.
+ */
+#ifndef __KVM_PIT_COMPAT_H
+#define __KVM_PIT_COMPAT_H
+
+#include <linux/hrtimer.h>
+#include <linux/kvm_host.h>
+#include <linux/workqueue.h>
+
+#include "lookup.h"
+
+/* What a module is not given */
+
+#define kvm_irq_map_gsi			static_call(lookup_kvm_irq_map_gsi)
+#define kvm_io_bus_register_dev		static_call(lookup_kvm_io_bus_register_dev)
+#define kvm_io_bus_unregister_dev	static_call(lookup_kvm_io_bus_unregister_dev)
+#define kvm_register_irq_ack_notifier	static_call(lookup_kvm_register_irq_ack_notifier)
+#define kvm_unregister_irq_ack_notifier	static_call(lookup_kvm_unregister_irq_ack_notifier)
+#define kvm_register_irq_mask_notifier	static_call(lookup_kvm_register_irq_mask_notifier)
+#define kvm_unregister_irq_mask_notifier static_call(lookup_kvm_unregister_irq_mask_notifier)
+#define kvm_apic_nmi_wd_deliver		static_call(lookup_kvm_apic_nmi_wd_deliver)
+#define kvm_apic_accept_pic_intr	static_call(lookup_kvm_apic_accept_pic_intr)
+#define kvm_apic_get_state		static_call(lookup_kvm_apic_get_state)
+#define kvm_apic_match_dest		static_call(lookup_kvm_apic_match_dest)
+#define kvm_apic_pending_eoi		static_call(lookup_kvm_apic_pending_eoi)
+#define kvm_get_running_vcpu		static_call(lookup_kvm_get_running_vcpu)
+
+#define kvm_set_apicv_inhibit(kvm, reason)	\
+	static_call(lookup_kvm_set_or_clear_apicv_inhibit)(kvm, reason, true)
+#define kvm_clear_apicv_inhibit(kvm, reason)	\
+	static_call(lookup_kvm_set_or_clear_apicv_inhibit)(kvm, reason, false)
+
+#ifndef COMPAT_HAS_kvm_apicv_inhibit
+#define APICV_INHIBIT_REASON_PIT_REINJ	((enum kvm_apicv_inhibit)lookup_apicv_pit_reinj)
+#endif
+
+#ifdef COMPAT_HAS___kvm_vcpu_kick
+#define kvm_vcpu_kick(vcpu)		static_call(lookup___kvm_vcpu_kick)(vcpu, false)
+#else
+#define kvm_vcpu_kick(vcpu)		static_call(lookup___kvm_vcpu_kick)(vcpu)
+#endif
+
+/* What an older kernel has in another form */
+
+#ifndef KVM_PIT_IRQ_SOURCE_ID
+/* Before 7.x IDs were given out on request, and only the PIT asked for one. */
+#define KVM_PIT_IRQ_SOURCE_ID		(KVM_IRQFD_RESAMPLE_IRQ_SOURCE_ID + 1)
+#endif
+
+#ifndef COMPAT_HAS_hrtimer_setup
+static inline void hrtimer_setup(struct hrtimer *timer,
+				 enum hrtimer_restart (*function)(struct hrtimer *),
+				 clockid_t clock_id, const enum hrtimer_mode mode)
+{
+	hrtimer_init(timer, clock_id, mode);
+	timer->function = function;
+}
+#endif
+
+#ifndef COMPAT_HAS_WQ_PERCPU
+#define WQ_PERCPU			0
+#endif
+
+/**
+ * kvm_vcpu_task - the thread of a vCPU
+ * @vcpu: the vCPU
+ *
+ * Called under rcu_read_lock(), in any context but NMI. Since 6.13 a lock guards
+ * vcpu->pid. It is taken with interrupts on, so an interrupt can only try it.
+ *
+ * Return: the thread that was in KVM_RUN last; NULL if there is none, or if it is being
+ * replaced.
+ */
+static inline struct task_struct *kvm_vcpu_task(struct kvm_vcpu *vcpu)
+{
+#ifdef COMPAT_HAS_pid_lock
+	struct task_struct *task;
+
+	if (!read_trylock(&vcpu->pid_lock))
+		return NULL;
+	task = pid_task(vcpu->pid, PIDTYPE_PID);
+	read_unlock(&vcpu->pid_lock);
+	return task;
+#else
+	return pid_task(rcu_dereference(vcpu->pid), PIDTYPE_PID);
+#endif
+}
+
+/**
+ * kvm_vcpu_pid - the struct pid of a vCPU's thread, to be compared only
+ * @vcpu: the vCPU
+ *
+ * Return: that of the thread that was in KVM_RUN last, or NULL. It may be freed already.
+ */
+static inline const struct pid *kvm_vcpu_pid(struct kvm_vcpu *vcpu)
+{
+#ifdef COMPAT_HAS_pid_lock
+	return READ_ONCE(vcpu->pid);
+#else
+	return rcu_access_pointer(vcpu->pid);
+#endif
+}
+
+#endif /* __KVM_PIT_COMPAT_H */
