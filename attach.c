@@ -120,12 +120,22 @@ static void *redirect_to_pit(struct pt_regs *regs, struct kvm *kvm, void *to)
 	return to;
 }
 
-/* A PIT of ours reads the irqchips. Without any there will be none either. */
+/*
+ * A PIT of ours reads the irqchips' registers. They are where compat.h has them if the
+ * pointers to the VM, and of the 8259s to their own structure, are: the registers stand
+ * before and between those. A VM without irqchips gets no PIT anyway.
+ */
 static bool irqchips_are_known(struct kvm *kvm)
 {
+	const struct kvm_pic *pic;
+
 	/* Pairs with smp_wmb() in KVM_CREATE_IRQCHIP: the irqchips are there before. */
-	if (smp_load_acquire(&kvm->arch.irqchip_mode) != KVM_IRQCHIP_KERNEL ||
-	    kvm_pit_irqchips_known(kvm))
+	if (smp_load_acquire(&kvm->arch.irqchip_mode) != KVM_IRQCHIP_KERNEL)
+		return true;
+
+	pic = kvm->arch.vpic;
+	if (pic->kvm == kvm && pic->pics[0].pics_state == pic &&
+	    pic->pics[1].pics_state == pic && kvm->arch.vioapic->kvm == kvm)
 		return true;
 
 	pr_err_once("this KVM's irqchips are not laid out as known: VMs get KVM's own PIT\n");

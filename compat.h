@@ -3,8 +3,8 @@
  * The PIT's sources are written as if they stood in arch/x86/kvm of the newest kernel.
  * This header makes up for what they miss elsewhere:
  *
- *  - a module is not given: lookup.h finds it, and here it gets its own name;
- *  - an older kernel has in another form.
+ *  - what a module is not given: functions, which lookup.c finds, and structures;
+ *  - what an older kernel has in another form.
  *
  * COMPAT_HAS_x is defined if the headers of the kernel that is built for have the word x:
  * Kbuild looks into them. No version is compared.
@@ -15,6 +15,8 @@
 #include <linux/hrtimer.h>
 #include <linux/kvm_host.h>
 #include <linux/workqueue.h>
+
+#include <kvm/iodev.h>
 
 #include "lookup.h"
 
@@ -48,6 +50,81 @@
 #else
 #define kvm_vcpu_kick(vcpu)		static_call(lookup___kvm_vcpu_kick)(vcpu)
 #endif
+
+/* registry.c, in place of kvm->arch.vpit */
+struct kvm_pit *kvm_to_pit(struct kvm *kvm);
+void kvm_pit_register(struct kvm_pit *pit);
+void kvm_pit_unregister(struct kvm_pit *pit);
+
+/*
+ * The beginning of KVM's irqchips, which it declares in private headers. KVM_GET_IRQCHIP
+ * copies the registers out of there in one piece, so their order is that of the UAPI.
+ * attach.c looks for the pointers behind them before it relies on this.
+ */
+
+/**
+ * struct kvm_kpic_state - one of the two 8259s
+ * @regs: as KVM_GET_IRQCHIP has them
+ * @last_irr: the lines, as they were last
+ * @irr: interrupt request register
+ * @imr: interrupt mask register
+ * @isr: in-service register
+ * @isr_ack: KVM's
+ * @pics_state: the structure that it is part of
+ */
+struct kvm_kpic_state {
+	union {
+		struct kvm_pic_state regs;
+		struct {
+			u8 last_irr;
+			u8 irr;
+			u8 imr;
+			u8 isr;
+		};
+	};
+	u8 isr_ack;
+	struct kvm_pic *pics_state;
+};
+
+/**
+ * struct kvm_pic - the 8259s of a VM
+ * @lock: KVM's
+ * @wakeup_needed: KVM's
+ * @pending_acks: KVM's
+ * @kvm: the VM
+ * @pics: master and slave
+ */
+struct kvm_pic {
+	spinlock_t lock;		/* of all that follows; KVM's */
+	bool wakeup_needed;
+	unsigned int pending_acks;
+	struct kvm *kvm;
+	struct kvm_kpic_state pics[2];
+};
+
+/**
+ * struct kvm_ioapic - the IOAPIC of a VM
+ * @base_address: KVM's
+ * @ioregsel: KVM's
+ * @id: KVM's
+ * @irr: the pins that wait
+ * @pad: KVM's
+ * @redirtbl: the redirection table
+ * @irq_states: KVM's
+ * @dev: KVM's
+ * @kvm: the VM
+ */
+struct kvm_ioapic {
+	u64 base_address;
+	u32 ioregsel;
+	u32 id;
+	u32 irr;
+	u32 pad;
+	typeof(((struct kvm_ioapic_state *)0)->redirtbl) redirtbl;
+	unsigned long irq_states[KVM_IOAPIC_NUM_PINS];
+	struct kvm_io_device dev;
+	struct kvm *kvm;
+};
 
 /* What an older kernel has in another form */
 

@@ -15,9 +15,7 @@
  *  - The guest's EOI comes back through the ack notifier (kvm_pit_notifier.c). The
  *    policy may have the next tick ready then.
  */
-#include <linux/hashtable.h>
 #include <linux/kvm_host.h>
-#include <linux/rculist.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
@@ -43,55 +41,6 @@
 
 /* The refresh bit toggles every 15 us: a PC runs counter 1 with that count. */
 #define REFRESH_CLOCKS	18
-
-/*
- * All PITs, by their VM. A PIT is in this table from the end of its creation, under
- * kvm->lock, until kvm_pit_destroy(), which drops it when the VM's last reference is
- * gone. The list node is in the PIT, so nothing is allocated, and nothing can fail.
- * Userspace cannot reach the table.
- */
-static DEFINE_HASHTABLE(pits, 8);
-static DEFINE_SPINLOCK(pits_lock);	/* of changes to pits */
-
-/**
- * kvm_to_pit - look up the PIT of a VM
- * @kvm: the VM, on which the caller has a reference: it is in an ioctl of the
- *	VM or of one of its vCPUs, or it destroys the VM
- *
- * May be called in any context. The PIT lives at least as long as the caller's
- * reference. So a caller looks it up once and hands it on.
- *
- * Return: the PIT, or NULL if the VM has none or has stock KVM's.
- */
-struct kvm_pit *kvm_to_pit(struct kvm *kvm)
-{
-	struct kvm_pit *pit, *found = NULL;
-
-	rcu_read_lock();
-	hash_for_each_possible_rcu(pits, pit, node, (unsigned long)kvm) {
-		if (pit->kvm == kvm) {
-			found = pit;
-			break;
-		}
-	}
-	rcu_read_unlock();
-
-	return found;
-}
-
-static void pit_register(struct kvm_pit *pit)
-{
-	spin_lock(&pits_lock);
-	hash_add_rcu(pits, &pit->node, (unsigned long)pit->kvm);
-	spin_unlock(&pits_lock);
-}
-
-static void pit_unregister(struct kvm_pit *pit)
-{
-	spin_lock(&pits_lock);
-	hash_del_rcu(&pit->node);
-	spin_unlock(&pits_lock);
-}
 
 /* Ports */
 
@@ -315,7 +264,7 @@ static int pit_create(struct kvm *kvm, u32 flags)
 		goto unwatch;
 
 	kvm_pit_create_debugfs(pit);
-	pit_register(pit);
+	kvm_pit_register(pit);
 	return 0;
 
 unwatch:
@@ -364,7 +313,7 @@ int kvm_pit_create(struct kvm *kvm, unsigned int ioctl, void __user *argp)
  */
 void kvm_pit_destroy(struct kvm_pit *pit)
 {
-	pit_unregister(pit);
+	kvm_pit_unregister(pit);
 	pit_unregister_ports(pit);
 	kvm_pit_unwatch_acks(pit);
 	kvm_unregister_irq_mask_notifier(pit->kvm, PIT_GSI, &pit->mask_notifier);

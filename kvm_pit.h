@@ -162,7 +162,6 @@ static inline bool kvm_pit_has_vcpus(struct kvm *kvm)
 }
 
 /* kvm_pit.c: birth and end, and the ports. Its callers are in KVM. */
-struct kvm_pit *kvm_to_pit(struct kvm *kvm);
 int kvm_pit_create(struct kvm *kvm, unsigned int ioctl, void __user *argp);
 void kvm_pit_destroy(struct kvm_pit *pit);
 int kvm_pit_init(void);
@@ -202,7 +201,6 @@ bool kvm_pit_vm_takes(struct kvm_pit *pit);
 bool kvm_pit_guest_stalls(struct kvm_pit *pit);
 
 /* kvm_pit_irqchip.c: what the irqchips have of IRQ0 */
-bool kvm_pit_irqchips_known(struct kvm *kvm);
 void kvm_pit_ask_irqchips(struct kvm *kvm, struct kvm_lapic_state *lapic,
 			  struct i8254_line *line);
 struct kvm_vcpu *kvm_pit_irq0_vcpu(struct kvm *kvm);

@@ -2,14 +2,13 @@
 /*
  * IRQ0 at KVM's irqchips: what they have of it, and how it is pulsed.
  *
- * An irqchip does not tell of all that happens to a tick: a reset drops it, a LAPIC
- * merges it, KVM_SET_IRQCHIP replaces it. So it is asked. KVM has functions that tell
- * what a LAPIC has. The registers of the 8259 and of the IOAPIC are read where KVM has
- * them, at the beginning of a structure of its own, without a lock: that is one byte,
- * or one redirection entry, which may change in the next moment anyway.
+ * An irqchip does not report all that happens to a tick: a reset drops it, a LAPIC
+ * merges it, KVM_SET_IRQCHIP replaces it. So it is asked. KVM has functions for what a
+ * LAPIC has. The registers of the 8259 and of the IOAPIC are read without a lock: one
+ * byte, or one redirection entry, which may change in the next moment anyway.
  *
  * Not in here: what follows from the answer (i8254_policy.c), and when to ask
- * (kvm_pit.c).
+ * (kvm_pit_deliver.c).
  */
 #include <linux/kvm_host.h>
 #include <linux/nospec.h>
@@ -27,75 +26,6 @@
 
 /* The last of a redirection entry's delivery modes for which LAPICs have an IRR bit. */
 #define DELIVERY_LOWEST		1
-
-/**
- * struct pic_chip - one of the two 8259s: the beginning of KVM's own structure
- * @regs: as KVM_GET_IRQCHIP has them, which copies them out of here
- * @isr_ack: KVM's
- * @pics: the structure that it is part of
- */
-struct pic_chip {
-	struct kvm_pic_state regs;
-	u8 isr_ack;
-	const struct pic_pair *pics;
-};
-
-/**
- * struct pic_pair - the 8259s of a VM: the beginning of struct kvm_pic
- * @lock: KVM's
- * @wakeup_needed: KVM's
- * @pending_acks: KVM's
- * @kvm: the VM
- * @chips: master and slave
- */
-struct pic_pair {
-	spinlock_t lock;		/* of all that follows; KVM's */
-	bool wakeup_needed;
-	unsigned int pending_acks;
-	struct kvm *kvm;
-	struct pic_chip chips[2];
-};
-
-/**
- * struct ioapic_chip - the beginning of struct kvm_ioapic
- * @regs: as KVM_GET_IRQCHIP has them, which copies them out of here
- * @irq_states: KVM's
- * @dev: KVM's
- * @kvm: the VM
- */
-struct ioapic_chip {
-	struct kvm_ioapic_state regs;
-	unsigned long irq_states[KVM_IOAPIC_NUM_PINS];
-	struct kvm_io_device dev;
-	struct kvm *kvm;
-};
-
-static const struct pic_pair *pics_of(struct kvm *kvm)
-{
-	return (const struct pic_pair *)kvm->arch.vpic;
-}
-
-static const struct ioapic_chip *ioapic_of(struct kvm *kvm)
-{
-	return (const struct ioapic_chip *)kvm->arch.vioapic;
-}
-
-/**
- * kvm_pit_irqchips_known - are the irqchips' registers where they are read?
- * @kvm: a VM that has its irqchips
- *
- * Where the pointers back to the VM and to their own structure are, the registers are
- * too: they stand before and between them.
- *
- * Return: whether kvm_pit_ask_irqchips() may be called for the VM.
- */
-bool kvm_pit_irqchips_known(struct kvm *kvm)
-{
-	const struct pic_pair *pics = pics_of(kvm);
-
-	return pics->kvm == kvm && pics->chips[0].pics == pics &&
-	       pics->chips[1].pics == pics && ioapic_of(kvm)->kvm == kvm;
-}
 
 /* The vCPU that takes what the 8259s put out, or NULL. */
 static struct kvm_vcpu *pics_vcpu(struct kvm *kvm)
@@ -117,13 +47,13 @@ static bool pic_bit(const u8 *reg, unsigned int pin)
 	return READ_ONCE(*reg) >> (pin & 7) & 1;
 }
 
-/* @left: set if one that is closed has a tick in service */
+/* @left: set if the pin is masked and has a tick in service */
 static void ask_pic(struct kvm *kvm, unsigned int pin, struct i8254_line *line, bool *left)
 {
-	const struct kvm_pic_state *regs = &pics_of(kvm)->chips[pin >> 3 & 1].regs;
-	bool irr = pic_bit(&regs->irr, pin);
-	bool isr = pic_bit(&regs->isr, pin);
-	bool open = !pic_bit(&regs->imr, pin) && pics_vcpu(kvm);
+	const struct kvm_kpic_state *pic = &kvm->arch.vpic->pics[pin >> 3 & 1];
+	bool irr = pic_bit(&pic->irr, pin);
+	bool isr = pic_bit(&pic->isr, pin);
+	bool open = !pic_bit(&pic->imr, pin) && pics_vcpu(kvm);
 
 	line->open |= open;
 	line->pending |= open && irr;
@@ -138,7 +68,7 @@ static bool lapic_bit(const struct kvm_lapic_state *lapic, unsigned int reg, u8 
 	return *(const u32 *)&lapic->regs[reg + vector / 32 * 0x10] >> vector % 32 & 1;
 }
 
-/* What the LAPICs have of @vector that a redirection entry or a message goes to. */
+/* What the LAPICs to which a redirection entry goes have of its vector */
 static void ask_lapics(struct kvm *kvm, u8 vector, u32 dest, bool logical,
 		       struct kvm_lapic_state *lapic, bool *irr, bool *isr)
 {
@@ -163,21 +93,21 @@ static void ask_lapics(struct kvm *kvm, u8 vector, u32 dest, bool logical,
 /* A redirection entry, as struct kvm_ioapic_state has it without a name. */
 #define redirect_entry typeof(((struct kvm_ioapic_state *)0)->redirtbl[0])
 
-/* Of a pin beyond the last one userspace may make a route: that entry is masked. */
+/* Userspace may route IRQ0 to a pin beyond the last one: its entry reads as masked. */
 static redirect_entry ioapic_entry(struct kvm *kvm, unsigned int pin)
 {
 	redirect_entry entry = { .fields.mask = 1 };
 
 	if (pin < KVM_IOAPIC_NUM_PINS) {
 		pin = array_index_nospec(pin, KVM_IOAPIC_NUM_PINS);
-		entry.bits = READ_ONCE(ioapic_of(kvm)->regs.redirtbl[pin].bits);
+		entry.bits = READ_ONCE(kvm->arch.vioapic->redirtbl[pin].bits);
 	}
 	return entry;
 }
 
 /*
- * @left: set if it is closed, and a LAPIC has a tick of it. Returns whether the guest has
- * programmed the pin.
+ * @left: set if the pin is masked and a LAPIC has a tick of it. Returns true if the guest
+ * has programmed the pin.
  */
 static bool ask_ioapic(struct kvm *kvm, unsigned int pin, struct kvm_lapic_state *lapic,
 		       struct i8254_line *line, bool *left)
@@ -233,15 +163,14 @@ static bool is_pic(const struct kvm_kernel_irq_routing_entry *e)
 
 /**
  * kvm_pit_ask_irqchips - what the irqchips have of IRQ0
- * @kvm: a VM for which kvm_pit_irqchips_known() was true, and that is not being
- *	destroyed
+ * @kvm: a VM with irqchips, which is not being destroyed
  * @lapic: room to work in, the caller's while this is called
  * @line: is filled in
  *
- * Takes no lock, and may be called in any context but NMI, under the irqchips' locks
- * too. A guest that has programmed the IOAPIC's pin does not look for a tick at a
- * masked 8259: that has no latch then. What a guest left in service at an irqchip that it does
- * not use any more may stay there: it counts only where no irqchip is open.
+ * Takes no lock. May be called in any context but NMI, and under the irqchips' locks.
+ * A guest that has programmed the IOAPIC's pin does not expect a tick from a masked
+ * 8259: that is no latch then. What a guest has left in service at an irqchip that it
+ * no longer uses may stay there: it counts only if no irqchip is open.
  */
 void kvm_pit_ask_irqchips(struct kvm *kvm, struct kvm_lapic_state *lapic,
 			  struct i8254_line *line)
@@ -259,7 +188,7 @@ void kvm_pit_ask_irqchips(struct kvm *kvm, struct kvm_lapic_state *lapic,
 		} else if (e->type == KVM_IRQ_ROUTING_IRQCHIP) {
 			elsewhere |= ask_ioapic(kvm, e->irqchip.pin, lapic, line, &left);
 		} else {
-			/* A message, say: nobody holds it up. */
+			/* A message, for example: nothing masks it. */
 			line->open = true;
 			elsewhere = true;
 		}
@@ -298,8 +227,8 @@ struct kvm_vcpu *kvm_pit_irq0_vcpu(struct kvm *kvm)
  * kvm_pit_pulse - pulse IRQ0
  * @kvm: the VM, which is not being destroyed
  *
- * Takes the irqchips' locks. Whether the tick would meet another in a LAPIC has been
- * asked before: KVM does not tell.
+ * Takes the irqchips' locks. KVM does not tell whether the tick has merged with another
+ * in a LAPIC: ask before.
  *
  * Return: what came of it.
  */
