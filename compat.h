@@ -120,6 +120,7 @@ struct kvm_ioapic {
 	u32 id;
 	u32 irr;
 	u32 pad;
+	/* has no name in the UAPI */
 	typeof(((struct kvm_ioapic_state *)0)->redirtbl) redirtbl;
 	unsigned long irq_states[KVM_IOAPIC_NUM_PINS];
 	struct kvm_io_device dev;

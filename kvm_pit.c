@@ -8,7 +8,7 @@
  *    (i8254.c). The chip says when OUT0 rises next, and kvm_pit_update() sets the
  *    hrtimer to that time (kvm_pit_deliver.c).
  *  - The hrtimer fires. kvm_pit_sync() brings the chip to the present and reports each
- *    rise of OUT0 as a due tick to the policy (i8254_policy.c).
+ *    rise of OUT0 as a due tick to the policy (i8254_ticks.c).
  *  - kvm_pit_update() asks the irqchips what they have of IRQ0 (kvm_pit_irqchip.c), and
  *    the policy says whether to raise a tick. If so, a vCPU's thread runs
  *    kvm_pit_deliver() before it enters the guest, and IRQ0 is pulsed.

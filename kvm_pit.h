@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * KVM's in-kernel PIT: the 8254 of i8254.c at the guest's ports, and its ticks
- * at the irqchips as i8254_policy.c has them.
+ * at the irqchips as i8254_ticks.c has them.
  *
  * The struct, and the functions that its files share. Each group of functions
  * names its file.

@@ -7,7 +7,7 @@
  * LAPIC has. The registers of the 8259 and of the IOAPIC are read without a lock: one
  * byte, or one redirection entry, which may change in the next moment anyway.
  *
- * Not in here: what follows from the answer (i8254_policy.c), and when to ask
+ * Not in here: what follows from the answer (i8254_ticks.c), and when to ask
  * (kvm_pit_deliver.c).
  */
 #include <linux/kvm_host.h>

@@ -2,11 +2,11 @@
 /*
  * Every state that IRQ0 of a VM can get into, breadth first, and what must hold in it.
  *
- * Compiled in is the tick layer itself, i8254_policy.c. Around it there are models: of an
- * 8259, of the IOAPIC's pin and of a LAPIC as KVM has them, of how kvm_pit_deliver.c and
- * kvm_pit_irqchip.c use the layer (world.c), and of all that a guest, its VMM and time can
- * do (acts.c). laws.c says what must hold. A state that breaks a law is printed with the
- * shortest way to it.
+ * The tick layer itself is compiled in: i8254_ticks.c and i8254_policy.c. Around it there
+ * are models: of an 8259, of the IOAPIC's pin and of a LAPIC as KVM has them, of how
+ * kvm_pit_deliver.c and kvm_pit_irqchip.c use the layer (world.c), and of all that a guest,
+ * its VMM and time can do (acts.c). laws.c says what must hold. A state that breaks a law is
+ * printed with the shortest way to it.
  *
  * What is abstracted:
  *  - Time is relative to the present, and passes in a few steps a period. The second
