@@ -14,6 +14,7 @@
  * How often a vCPU is woken up is how often its thread gave up the CPU.
  */
 #include <pthread.h>
+#include <signal.h>
 #include <sys/syscall.h>
 
 #include "pit.h"

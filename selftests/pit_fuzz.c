@@ -23,6 +23,7 @@
 
 #include "i8254_naive.h"
 #include "pit.h"
+#include "pit_random.h"
 
 #define DEFAULT_SEED	8254
 #define DEFAULT_STEPS	3000
@@ -163,7 +164,6 @@ struct settings {
 
 static struct fuzz {
 	u64 seed;
-	u64 rng;
 	int step;
 
 	struct kvm_vm *vm;
@@ -225,29 +225,6 @@ static void __printf(1, 2) differ(const char *fmt, ...)
 	ksft_print_msg("replay: pit_fuzz -s %lu -n %d\n", f.seed, PROGRAM_STEPS);
 	ksft_test_result_fail("random programs\n");
 	ksft_finished();
-}
-
-static u64 any(void)
-{
-	return pit_random(&f.rng);
-}
-
-static u32 below(u32 limit)
-{
-	return any() % limit;
-}
-
-static bool one_in(u32 n)
-{
-	return !below(n);
-}
-
-static void any_bytes(void *at, size_t size)
-{
-	u8 *byte = at;
-
-	while (size--)
-		*byte++ = any();
 }
 
 static u64 clock_at(u64 ns)
@@ -900,7 +877,7 @@ static void set_sane_state(u64 *rng)
 
 static void set_some_state(void)
 {
-	set_sane_state(&f.rng);
+	set_sane_state(&pit_rng);
 }
 
 static void set_any_state(void)
@@ -1583,7 +1560,7 @@ static void check_ticks(void)
 static void run_program(u64 seed, int steps, u64 until)
 {
 	f.seed = seed;
-	f.rng = seed;
+	pit_rng = seed;
 	f.logged = 0;
 	f.blind_steps = 0;
 	f.taken = 0;

@@ -30,6 +30,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
@@ -38,9 +39,11 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 
 #include "pit.h"
+#include "pit_random.h"
 
 #define DEFAULT_SEED		8254
 #define DEFAULT_PROGRAMS	32
@@ -76,35 +79,6 @@
 #define GUEST_HANDLER		0x600
 #define GUEST_PAGES		8	/* of code, from the second page on */
 #define GUEST_STACK		0xf000
-
-/*
- * Random numbers, of each thread (splitmix64)
- */
-
-static __thread u64 rng;
-
-static u64 any(void)
-{
-	return pit_random(&rng);
-}
-
-static u32 below(u32 limit)
-{
-	return any() % limit;
-}
-
-static bool one_in(u32 n)
-{
-	return !below(n);
-}
-
-static void any_bytes(void *at, size_t size)
-{
-	u8 *byte = at;
-
-	while (size--)
-		*byte++ = any();
-}
 
 static void mutate(void *at, size_t size)
 {
@@ -1114,7 +1088,7 @@ static void *be_a_thread(void *arg)
 {
 	int n;
 
-	rng = (u64)arg;
+	pit_rng = (u64)arg;
 	create_timer();
 	for (n = below(MAX_ACTIONS); n; n--)
 		act();
@@ -1462,7 +1436,7 @@ static void draw_program(u64 seed, bool short_of_memory, bool allocations_fail)
 	u32 percent;
 
 	program = (struct program) { .seed = seed, .killed_after_us = -1 };
-	rng = seed;
+	pit_rng = seed;
 	nr_vms = 1 + below(MAX_VMS);
 	if (one_in(4))
 		program.killed_after_us = below(one_in(2) ? 5000 : 100000);

@@ -18,6 +18,7 @@
 #define _GNU_SOURCE /* for CPU_SET() */
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>

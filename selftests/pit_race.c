@@ -33,6 +33,7 @@
 #define _GNU_SOURCE /* for CPU_SET() */
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>

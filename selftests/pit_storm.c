@@ -23,6 +23,7 @@
  * only. -p prints what each process got, for the table in Documentation.
  */
 #include <sched.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
