@@ -253,7 +253,7 @@ static void measure_lost(int hz)
 	u64 due;
 
 	found = run(&vm, GUEST_COUNTS, &b);
-	due = found->end * 105 / 88000 / b.count;
+	due = pit_ns_to_clocks(found->end) / b.count;
 	printf("lost.%d %.1f\n", hz, 100.0 - 100.0 * found->taken / due);
 	kvm_vm_free(vm);
 }
@@ -402,7 +402,7 @@ static void one_of_many(int hz)
 	start = now_ns();
 	while (!__vcpu_run(vcpu))
 		;
-	__sync_fetch_and_add(&crowd->due, (now_ns() - start) * 105 / 88000 / b.count);
+	__sync_fetch_and_add(&crowd->due, pit_ns_to_clocks(now_ns() - start) / b.count);
 	__sync_fetch_and_add(&crowd->taken, found(vm)->taken);
 	exit(0);
 }

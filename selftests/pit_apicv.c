@@ -32,17 +32,6 @@ static const struct policy {
 /* The number that this kernel has for the PIT's inhibit. */
 static int pit_reason = -1;
 
-static void write_trace(const char *file, const char *text)
-{
-	char path[128];
-	FILE *f;
-
-	snprintf(path, sizeof(path), INSTANCE "%s", file);
-	f = fopen(path, "w");
-	TEST_ASSERT(f, "cannot open %s", path);
-	TEST_ASSERT(fputs(text, f) >= 0 && !fclose(f), "cannot write %s", path);
-}
-
 static bool is_true(const char *path)
 {
 	FILE *f = fopen(path, "r");
@@ -85,7 +74,7 @@ static struct changes get_changes(void)
 			c.set++;
 	}
 	fclose(f);
-	write_trace("/trace", "");
+	pit_write_text(INSTANCE "/trace", "");
 	return c;
 }
 
@@ -186,9 +175,9 @@ int main(void)
 
 	rmdir(INSTANCE);
 	TEST_ASSERT(!mkdir(INSTANCE, 0700), "cannot create %s", INSTANCE);
-	write_trace(EVENT, "1");
+	pit_write_text(INSTANCE EVENT, "1");
 	test_all();
-	write_trace(EVENT, "0");
+	pit_write_text(INSTANCE EVENT, "0");
 	TEST_ASSERT(!rmdir(INSTANCE), "cannot remove %s", INSTANCE);
 	ksft_finished();
 }

@@ -27,11 +27,6 @@ static void sleep_ms(int ms)
 	sleep_until_ns(now_ns() + ms * NSEC_PER_MSEC);
 }
 
-static u64 ns_to_clocks(u64 ns)
-{
-	return ns * 105 / 88000;
-}
-
 static bool is(u64 value, u64 expected, const char *what)
 {
 	if (value == expected)
@@ -90,34 +85,27 @@ static bool tick_at(struct kvm_vcpu *vcpu, u64 at)
 	       ticks_by(vcpu, at + NSEC_PER_MSEC / 2, 1);
 }
 
-/* The first ticks are slow where the host maps the guest's memory on demand. */
-static void take_first_ticks(struct kvm_vcpu *vcpu)
-{
-	pit_order_program(vcpu, 0, 2, COUNT_10MS);
-	pit_run_for(vcpu, 55 * NSEC_PER_MSEC);
-}
-
 /*
  * Stopping
  */
 
 static bool linux_stop_ends_periods(struct kvm_vcpu *vcpu)
 {
-	take_first_ticks(vcpu);
+	pit_take_first_ticks(vcpu);
 	pit_order_stop(vcpu);
 	return pit_ticks_in(vcpu, 200 * NSEC_PER_MSEC) <= 1;
 }
 
 static bool linux_stop_is_final(struct kvm_vcpu *vcpu)
 {
-	take_first_ticks(vcpu);
+	pit_take_first_ticks(vcpu);
 	pit_order_stop(vcpu);
 	return is(pit_ticks_in(vcpu, 200 * NSEC_PER_MSEC), 0, "ticks");
 }
 
 static bool control_word_stops_ticks(struct kvm_vcpu *vcpu)
 {
-	take_first_ticks(vcpu);
+	pit_take_first_ticks(vcpu);
 	pit_order_outb(vcpu, PIT_CONTROL, 0x34);
 	return is(pit_ticks_in(vcpu, 200 * NSEC_PER_MSEC), 0, "ticks");
 }
@@ -177,7 +165,7 @@ static bool bcd_period(struct kvm_vcpu *vcpu)
 {
 	u64 load;
 
-	take_first_ticks(vcpu);
+	pit_take_first_ticks(vcpu);
 	load = now_ns();
 	pit_order_outb(vcpu, PIT_CONTROL, 0x35);
 	order_count(vcpu, 0, 0x9999);
@@ -209,8 +197,8 @@ static bool bcd_count(struct kvm_vcpu *vcpu)
 		}
 		passed -= digit * weight;
 	}
-	return passed + 2 >= ns_to_clocks(latch[0] - load[1]) &&
-	       passed <= ns_to_clocks(latch[1] - load[0]) + 1;
+	return passed + 2 >= pit_ns_to_clocks(latch[0] - load[1]) &&
+	       passed <= pit_ns_to_clocks(latch[1] - load[0]) + 1;
 }
 
 /* Until the count is whole and loaded; a new one has to wait for the period. */
@@ -306,8 +294,8 @@ static bool gate_holds_mode(struct kvm_vcpu *vcpu, int mode)
 	latch[0] = now_ns();
 	passed = (u16)(count - latched_count(vcpu, 2));
 	latch[1] = now_ns();
-	return ok && passed + 2 >= ns_to_clocks(latch[0] - go[1]) &&
-	       passed <= ns_to_clocks(latch[1] - go[0]) + 1;
+	return ok && passed + 2 >= pit_ns_to_clocks(latch[0] - go[1]) &&
+	       passed <= pit_ns_to_clocks(latch[1] - go[0]) + 1;
 }
 
 static bool gate_holds_one_shots(struct kvm_vcpu *vcpu)
@@ -346,7 +334,7 @@ static bool goes_on(struct kvm_vcpu *vcpu, void (*write)(struct kvm_vcpu *))
 	sleep_ms(5);
 	write(vcpu);
 	passed = -latched_count(vcpu, 2);
-	return passed >= 2 * ns_to_clocks(5 * NSEC_PER_MSEC);
+	return passed >= 2 * pit_ns_to_clocks(5 * NSEC_PER_MSEC);
 }
 
 static void write_count(struct kvm_vcpu *vcpu)
@@ -431,7 +419,7 @@ static bool retune(struct kvm_vcpu *vcpu, int mode, int after_ms, int next_ms)
 {
 	u64 load;
 
-	take_first_ticks(vcpu);
+	pit_take_first_ticks(vcpu);
 	load = now_ns();
 	pit_order_program(vcpu, 0, mode, COUNT_20MS);
 	sleep_until_ns(load + after_ms * NSEC_PER_MSEC);
@@ -459,7 +447,7 @@ static bool retune_each_tick(struct kvm_vcpu *vcpu)
 	int i, ms = 20;
 	u64 at;
 
-	take_first_ticks(vcpu);
+	pit_take_first_ticks(vcpu);
 	at = now_ns();
 	pit_order_program(vcpu, 0, 2, COUNT_20MS);
 	for (i = 0; i < 4; i++) {
@@ -474,7 +462,7 @@ static bool retune_each_tick(struct kvm_vcpu *vcpu)
 
 static bool mode_1_never_fires(struct kvm_vcpu *vcpu)
 {
-	take_first_ticks(vcpu);
+	pit_take_first_ticks(vcpu);
 	pit_order_program(vcpu, 0, 1, COUNT_10MS);
 	return is(pit_ticks_in(vcpu, 100 * NSEC_PER_MSEC), 0, "ticks");
 }
@@ -483,7 +471,7 @@ static bool mode_4_fires_once(struct kvm_vcpu *vcpu)
 {
 	u64 load;
 
-	take_first_ticks(vcpu);
+	pit_take_first_ticks(vcpu);
 	load = now_ns();
 	pit_order_program(vcpu, 0, 4, COUNT_10MS);
 	return tick_at(vcpu, load + pit_clocks_to_ns(COUNT_10MS + 2)) &
@@ -495,7 +483,7 @@ static bool takes_all(struct kvm_vcpu *vcpu, u16 count)
 {
 	u64 load[2], end[2], got, min, max;
 
-	take_first_ticks(vcpu);
+	pit_take_first_ticks(vcpu);
 	load[0] = now_ns();
 	pit_order_program(vcpu, 0, 2, count);
 	got = pit_ticks_taken(vcpu->vm);
@@ -506,8 +494,8 @@ static bool takes_all(struct kvm_vcpu *vcpu, u16 count)
 	end[1] = now_ns();
 
 	got = pit_ticks_taken(vcpu->vm) - got;
-	min = ns_to_clocks(end[0] - load[1]) / count;
-	max = ns_to_clocks(end[1] - load[0]) / count;
+	min = pit_ns_to_clocks(end[0] - load[1]) / count;
+	max = pit_ns_to_clocks(end[1] - load[0]) / count;
 	if (got + 1 >= min && got <= max)
 		return true;
 	ksft_print_msg("%lu ticks taken, of %lu to %lu due\n", got, min, max);
@@ -532,7 +520,7 @@ static bool set_pit_restarts(struct kvm_vcpu *vcpu)
 	u16 count;
 	bool ok;
 
-	take_first_ticks(vcpu);
+	pit_take_first_ticks(vcpu);
 	pit_order_outb(vcpu, PIT_SPEAKER, GATE2);
 	pit_order_program(vcpu, 2, 2, 0);
 	pit_order_program(vcpu, 0, 2, COUNT_20MS);
@@ -541,7 +529,7 @@ static bool set_pit_restarts(struct kvm_vcpu *vcpu)
 	load = now_ns();
 	vm_ioctl(vcpu->vm, KVM_SET_PIT2, &state);
 	count = latched_count(vcpu, 2);
-	ok = (u16)-count <= ns_to_clocks(now_ns() - load) + 1;
+	ok = (u16)-count <= pit_ns_to_clocks(now_ns() - load) + 1;
 	return ok & tick_at(vcpu, load + 20 * NSEC_PER_MSEC);
 }
 

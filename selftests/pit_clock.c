@@ -242,7 +242,7 @@ static void test_clocks(int policy)
 
 	hold_anywhere(vcpu);
 	pit_run_for(vcpu, CATCH_UP_NS);
-	passed = (now_ns() - began) * 105 / 88000;
+	passed = pit_ns_to_clocks(now_ns() - began);
 	for (r = 0; r < NR_READERS; r++) {
 		error = got->time[r] - passed;
 		ok[r] = !got->back[r] && llabs(error) <= HZ_100;

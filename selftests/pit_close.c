@@ -91,21 +91,11 @@ static void close_while_running(bool spins)
 	pthread_join(thread, NULL);
 }
 
-static u64 vms(void)
-{
-	u64 n = 0;
-	FILE *f = popen("ls /sys/kernel/debug/kvm | grep -c -", "r");
-
-	TEST_ASSERT(f && fscanf(f, "%lu", &n) == 1, "cannot count the VMs");
-	pclose(f);
-	return n;
-}
-
 /* In a process of its own, since what it leaks of the library's is some. */
 static void test_close(bool spins)
 {
-	u64 before = vms(), left;
-	int i, status, tries = 50;
+	struct pit_users before = pit_count_users();
+	int i, status;
 	bool ok = true;
 
 	for (i = 0; i < VMS; i++) {
@@ -118,9 +108,8 @@ static void test_close(bool spins)
 		waitpid(pid, &status, 0);
 		ok &= WIFEXITED(status) && !WEXITSTATUS(status);
 	}
-	while ((left = vms()) != before && tries--)
-		usleep(10000);
-	ksft_test_result(ok && left == before, "a VM is closed while its vCPU %s\n",
+	ok &= pit_users_are_as(&before);
+	ksft_test_result(ok, "a VM is closed while its vCPU %s\n",
 			 spins ? "runs" : "is halted");
 }
 

@@ -23,8 +23,6 @@
 #define SPAN_NS		(NSEC_PER_SEC / 2)
 #define WAKES_MAX	10
 
-static const char * const policy_names[] = { "delay", "discard", "slew", "merge" };
-
 struct thread {
 	struct kvm_vcpu *vcpu;
 	pthread_t thread;
@@ -179,14 +177,6 @@ static struct kvm_vcpu *add(struct kvm_vm *vm, u32 id, void *code)
 	return vcpu;
 }
 
-static void set_policy(struct kvm_vm *vm, int policy)
-{
-	if (pit_has_policies())
-		pit_set_policy(vm, policy);
-	else
-		pit_set_reinject(vm, policy == KVM_PIT_TICK_DELAY);
-}
-
 static void test_sipi(int policy, bool by_ioapic)
 {
 	struct kvm_mp_state state = { .mp_state = KVM_MP_STATE_UNINITIALIZED };
@@ -199,7 +189,7 @@ static void test_sipi(int policy, bool by_ioapic)
 	first = add(vm, 1, guest_takes);
 	second = add(vm, 0, guest_takes);
 	pit_set_irq0_way(vm, by_ioapic);
-	set_policy(vm, policy);
+	pit_choose_policy(vm, policy);
 	vcpu_mp_state_set(first, &state);
 	start(&ap, first);
 	start(&bsp, second);
@@ -210,7 +200,7 @@ static void test_sipi(int policy, bool by_ioapic)
 	if (ap.eagain)
 		ksft_print_msg("KVM_RUN returned EAGAIN %lu times\n", ap.eagain);
 	ksft_test_result(ap.eagain <= 1 && taken > 400,
-			 "the first vCPU waits for SIPI, %s, %s\n", policy_names[policy],
+			 "the first vCPU waits for SIPI, %s, %s\n", pit_policy_names[policy],
 			 by_ioapic ? "IOAPIC" : "i8259");
 	pit_vm_free(vm);
 }
@@ -223,7 +213,7 @@ static void test_interrupts_off(int policy)
 	u64 before, woken;
 
 	pit_set_irq0_way(vm, false);
-	set_policy(vm, policy);
+	pit_choose_policy(vm, policy);
 	start(&thread, vcpu);
 	sleep_until_ns(now_ns() + 20 * NSEC_PER_MSEC);
 	before = sleeps(&thread);
@@ -233,7 +223,7 @@ static void test_interrupts_off(int policy)
 	if (woken > WAKES_MAX)
 		ksft_print_msg("woken up %lu times in half a second\n", woken);
 	ksft_test_result(woken <= WAKES_MAX, "HLT with interrupts off, %s\n",
-			 policy_names[policy]);
+			 pit_policy_names[policy]);
 	pit_vm_free(vm);
 }
 
@@ -247,7 +237,7 @@ static void test_bystander(int policy)
 	first = add(vm, 0, guest_idles);
 	second = add(vm, 1, guest_takes_by_apic_1);
 	pit_set_irq0_way(vm, true);
-	set_policy(vm, policy);
+	pit_choose_policy(vm, policy);
 	start(&bsp, first);
 	start(&other, second);
 	sleep_until_ns(now_ns() + 20 * NSEC_PER_MSEC);
@@ -262,7 +252,7 @@ static void test_bystander(int policy)
 		ksft_print_msg("woken up %lu times, while the other took %lu ticks\n", woken,
 			       taken);
 	ksft_test_result(woken <= WAKES_MAX && taken >= 490,
-			 "HLT while another vCPU takes the ticks, %s\n", policy_names[policy]);
+			 "HLT while another vCPU takes the ticks, %s\n", pit_policy_names[policy]);
 	pit_vm_free(vm);
 }
 
@@ -277,7 +267,7 @@ static void test_takes_over(int policy)
 	second = add(vm, 1, guest_takes_over);
 	vm_install_exception_handler(vm, PIT_IRQ_VECTOR, take_tick_of_either);
 	pit_route_to_ioapic(vm);
-	set_policy(vm, policy);
+	pit_choose_policy(vm, policy);
 	start(&bsp, first);
 	sleep_until_ns(now_ns() + 100 * NSEC_PER_MSEC);
 	start(&other, second);
@@ -288,14 +278,14 @@ static void test_takes_over(int policy)
 	stop(&bsp);
 	stop(&other);
 	ksft_test_result(pit_is_near(taken, 500, 10, "ticks in half a second"),
-			 "another vCPU takes over, %s\n", policy_names[policy]);
+			 "another vCPU takes over, %s\n", pit_policy_names[policy]);
 	pit_vm_free(vm);
 }
 
 int main(void)
 {
 	struct sigaction action = { .sa_handler = nothing };
-	int policies = pit_has_policies() ? 4 : 2, p;
+	int policies = pit_nr_policies(), p;
 
 	ksft_print_header();
 	setlinebuf(stdout);

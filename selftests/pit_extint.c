@@ -36,8 +36,7 @@ static void guest(void)
 
 int main(void)
 {
-	static const char * const names[] = { "delay", "discard", "slew", "merge" };
-	int policies = pit_has_policies() ? 4 : 2, p;
+	int policies = pit_nr_policies(), p;
 
 	ksft_print_header();
 	ksft_set_plan(policies);
@@ -47,13 +46,11 @@ int main(void)
 		u64 got;
 
 		pit_route_to_ioapic(vm);
-		if (pit_has_policies())
-			pit_set_policy(vm, p);
-		else
-			pit_set_reinject(vm, p == KVM_PIT_TICK_DELAY);
+		pit_choose_policy(vm, p);
 		TEST_ASSERT(pit_run(vcpu, now_ns() + 10 * NSEC_PER_SEC) == 1, "the guest hangs");
 		got = pit_ticks_in(vcpu, NSEC_PER_SEC);
-		ksft_test_result(pit_is_near(got, 100, 1, "ticks in a second"), "%s\n", names[p]);
+		ksft_test_result(pit_is_near(got, 100, 1, "ticks in a second"), "%s\n",
+				 pit_policy_names[p]);
 		pit_vm_free(vm);
 	}
 	ksft_finished();

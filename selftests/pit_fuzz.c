@@ -1613,11 +1613,6 @@ static void test_coverage(bool blind)
 			 blind ? "something" : "most");
 }
 
-static u64 number(const char *text)
-{
-	return strtoull(text, NULL, 0);
-}
-
 int main(int argc, char *argv[])
 {
 	u64 seed = DEFAULT_SEED, steps = 0, seconds = 0, until = ~0ULL;
@@ -1628,13 +1623,13 @@ int main(int argc, char *argv[])
 	while ((opt = getopt(argc, argv, "s:n:d:b")) != -1) {
 		switch (opt) {
 		case 's':
-			seed = number(optarg);
+			seed = strtoull(optarg, NULL, 0);
 			break;
 		case 'n':
-			steps = number(optarg);
+			steps = strtoull(optarg, NULL, 0);
 			break;
 		case 'd':
-			seconds = number(optarg);
+			seconds = strtoull(optarg, NULL, 0);
 			break;
 		case 'b':
 			blind = true;

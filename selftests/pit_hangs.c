@@ -220,8 +220,6 @@ static const struct {
 	{ "8259 polled", poll_pic, PIC | LVT0 },
 };
 
-static const char * const policy_names[] = { "delay", "discard", "slew", "merge" };
-
 static bool goes_on(int s, enum way w, int policy)
 {
 	struct kvm_vcpu *vcpu;
@@ -231,10 +229,7 @@ static bool goes_on(int s, enum way w, int policy)
 
 	vm_install_exception_handler(vm, VECTOR2, eoi);
 	pit_route_to_ioapic(vm);
-	if (pit_has_policies())
-		pit_set_policy(vm, policy);
-	else
-		pit_set_reinject(vm, policy == KVM_PIT_TICK_DELAY);
+	pit_choose_policy(vm, policy);
 	way = w;
 	sequence = sequences[s].sequence;
 	sync_global_to_guest(vm, way);
@@ -253,7 +248,7 @@ static bool goes_on(int s, enum way w, int policy)
 
 int main(void)
 {
-	int policies = pit_has_policies() ? 4 : 2, plan = 0, s, w, p;
+	int policies = pit_nr_policies(), plan = 0, s, w, p;
 
 	ksft_print_header();
 	setlinebuf(stdout);
@@ -266,6 +261,6 @@ int main(void)
 			for (p = 0; p < policies && sequences[s].ways & BIT(w); p++)
 				ksft_test_result(goes_on(s, w, p), "%s, %s, %s\n",
 						 sequences[s].name, way_names[w],
-						 policy_names[p]);
+						 pit_policy_names[p]);
 	ksft_finished();
 }

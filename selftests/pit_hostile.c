@@ -1580,11 +1580,6 @@ static void print_sums(void)
 		       sums.most_interrupts, sums.windows);
 }
 
-static u64 number(const char *text)
-{
-	return strtoull(text, NULL, 0);
-}
-
 static void __noreturn print_help(const char *name)
 {
 	printf("usage: %s [-s SEED] [-n PROGRAMS] [-d SECONDS] [-m] [-f]\n\n", name);
@@ -1606,13 +1601,13 @@ int main(int argc, char *argv[])
 	while ((opt = getopt(argc, argv, "s:n:d:mf")) != -1) {
 		switch (opt) {
 		case 's':
-			seed = number(optarg);
+			seed = strtoull(optarg, NULL, 0);
 			break;
 		case 'n':
-			programs = number(optarg);
+			programs = strtoull(optarg, NULL, 0);
 			break;
 		case 'd':
-			seconds = number(optarg);
+			seconds = strtoull(optarg, NULL, 0);
 			break;
 		case 'm':
 			short_of_memory = true;

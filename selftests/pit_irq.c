@@ -55,11 +55,10 @@ static void run_to_ready(struct kvm_vcpu *vcpu)
 /* Stops a PIT whose guest does not take interrupts. */
 static bool stops_with_no_tick_missing(struct kvm_vm *vm)
 {
-	struct kvm_pit_state2 state;
+	struct kvm_pit_state2 state = pit_get_state(vm);
 
-	vm_ioctl(vm, KVM_GET_PIT2, &state);
 	state.channels[0].mode = 0xff;
-	vm_ioctl(vm, KVM_SET_PIT2, &state);
+	pit_set_state(vm, &state);
 	sleep_until_ns(now_ns() + NSEC_PER_MSEC);
 	return pit_ticks_conserved(vm);
 }
@@ -294,7 +293,7 @@ static const struct rate {
 
 static u64 due_since(u64 load, u64 now, u16 count)
 {
-	return (now - load) * 105 / 88000 / count;
+	return pit_ns_to_clocks(now - load) / count;
 }
 
 static bool takes_all(struct kvm_vcpu *vcpu, u16 count)
@@ -365,13 +364,6 @@ static bool ticks_are(struct kvm_vcpu *vcpu, u64 until, u64 expected,
 	return false;
 }
 
-/* They are slow where the host maps the guest's memory on demand. */
-static void take_first_ticks(struct kvm_vcpu *vcpu)
-{
-	pit_order_program(vcpu, 0, 2, COUNT_100HZ);
-	pit_run_for(vcpu, 55 * NSEC_PER_MSEC);
-}
-
 /* Long enough for the counter to wrap around a few times. */
 static void test_one_shot(const struct one_shot *shot)
 {
@@ -385,7 +377,7 @@ static void test_one_shot(const struct one_shot *shot)
 		return;
 	}
 	pit_vm_create_serving(&vcpu);
-	take_first_ticks(vcpu);
+	pit_take_first_ticks(vcpu);
 	load = now_ns();
 	pit_order_program(vcpu, 0, shot->mode, COUNT_100HZ);
 	ok = ticks_are(vcpu, load + at, 0, "before");

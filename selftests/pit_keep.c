@@ -68,14 +68,6 @@ static struct kvm_vm *create(struct kvm_vcpu **vcpu, const struct policy *policy
 	return vm;
 }
 
-static struct kvm_pit_state2 save(struct kvm_vm *vm)
-{
-	struct kvm_pit_state2 state;
-
-	vm_ioctl(vm, KVM_GET_PIT2, &state);
-	return state;
-}
-
 static bool has_policy(struct kvm_vm *vm, const struct policy *policy)
 {
 	char name[64];
@@ -136,13 +128,13 @@ static void test_go_on(const struct policy *policy, enum pit_hold hold, bool mov
 	sleep_until_ns(zero + HELD_NS);
 	owed = pit_counter(vm, "backlog");
 	saved_at = now_ns();
-	state = save(vm);
+	state = pit_get_state(vm);
 
 	if (moves)
 		vcpu = move(vcpu);
 	sleep_until_ns(saved_at + STOPPED_NS);
 	zero += now_ns() - saved_at;
-	vm_ioctl(vm, KVM_SET_PIT2, &state);
+	pit_set_state(vm, &state);
 	ok = pit_counter(vm, "backlog") == owed && has_policy(vm, policy);
 	if (!ok)
 		ksft_print_msg("%lu were owed, %lu are\n", owed,
@@ -174,12 +166,12 @@ static void test_one_shot(int mode, bool moves)
 	start = now_ns();
 	sleep_until_ns(start + 20 * NSEC_PER_MSEC);
 	saved_at = now_ns();
-	state = save(vm);
+	state = pit_get_state(vm);
 	if (moves)
 		vcpu = move(vcpu);
 	sleep_until_ns(saved_at + STOPPED_NS);
 	start += now_ns() - saved_at;
-	vm_ioctl(vm, KVM_SET_PIT2, &state);
+	pit_set_state(vm, &state);
 
 	/* On the same VM it fired meanwhile, which the i8259 has still. */
 	if (!moves)
@@ -227,11 +219,11 @@ static void test_latches(void)
 		pit_order_inb(vcpu[n], PIT_CH2);	/* the status */
 		pit_order_inb(vcpu[n], PIT_CH2);	/* half of the count */
 	}
-	state = save(vm[1]);
+	state = pit_get_state(vm[1]);
 	pit_vm_free(vm[1]);
 	vm[1] = create(&vcpu[1], &policies[0]);
 	vm_ioctl(vm[1], KVM_SET_PIT2, &state);
-	again = save(vm[1]);
+	again = pit_get_state(vm[1]);
 
 	for (n = 0; n < 2; n++) {
 		read_all(vcpu[n], bytes[n], 4);
@@ -262,14 +254,14 @@ static void test_without_ticks(bool zeroed)
 	sleep_until_ns(zero + HELD_NS);
 	owed = pit_counter(vm, "backlog");
 	for (i = 0; i < 100; i++) {
-		state = save(vm);
+		state = pit_get_state(vm);
 		if (zeroed)
 			memset(state.reserved, 0, sizeof(state.reserved));
 		else
 			state.flags &= ~KVM_PIT_FLAGS_TICK_STATE;
 		state.channels[2].gate = i & 1;
-		vm_ioctl(vm, KVM_SET_PIT2, &state);
-		state = save(vm);
+		pit_set_state(vm, &state);
+		state = pit_get_state(vm);
 		ok &= state.channels[2].gate == (i & 1);
 	}
 	ok &= owed && pit_counter(vm, "backlog") >= owed && !pit_counter(vm, "lost");
@@ -295,8 +287,8 @@ static s64 position_ns(struct kvm_vm *vm, struct kvm_pit_state2 state, u16 clock
 
 	ticks_of(&state)->clock_ns = clock_ns;
 	for (i = 0; i < 64; i++) {
-		vm_ioctl(vm, KVM_SET_PIT2, &state);
-		saved = save(vm);
+		pit_set_state(vm, &state);
+		saved = pit_get_state(vm);
 		position = pit_clocks_to_ns((u16)(count - ticks_of(&saved)->count[0])) +
 			   ticks_of(&saved)->clock_ns;
 		least = min(least, position);
@@ -313,7 +305,7 @@ static void test_clock_ns(void)
 
 	pit_order_program(vcpu, 0, 2, COUNT);
 	sleep_until_ns(now_ns() + NSEC_PER_MSEC);
-	state = save(vm);
+	state = pit_get_state(vm);
 	first = position_ns(vm, state, 0);
 	last = position_ns(vm, state, 800);
 	ksft_print_msg("saved %ld ns after a clock, and %ld ns\n", first, last);
@@ -332,10 +324,10 @@ static void test_other_count(void)
 	zero = pit_run_to_hold(vcpu, PIT_HOLD_ACCEPTED, COUNT);
 	sleep_until_ns(zero + HELD_NS);
 	owed = pit_counter(vm, "backlog");
-	state = save(vm);
+	state = pit_get_state(vm);
 	state.flags &= ~KVM_PIT_FLAGS_TICK_STATE;
 	state.channels[0].count = 2 * COUNT;
-	vm_ioctl(vm, KVM_SET_PIT2, &state);
+	pit_set_state(vm, &state);
 	ok = owed && !pit_counter(vm, "backlog") && pit_counter(vm, "lost") == owed;
 	ok &= pit_end(vcpu);
 	ksft_test_result(ok, "another count drops what was owed\n");
@@ -413,12 +405,12 @@ static void test_bad(int i, struct kvm_vm *vm, const struct kvm_pit_state2 *good
 	struct kvm_pit_state2 before, state = *good;
 	int ret, error;
 
-	vm_ioctl(vm, KVM_SET_PIT2, &state);
-	before = save(vm);
+	pit_set_state(vm, &state);
+	before = pit_get_state(vm);
 	bad[i].make(&state);
 	ret = __vm_ioctl(vm, KVM_SET_PIT2, &state);
 	error = errno;
-	state = save(vm);
+	state = pit_get_state(vm);
 	ksft_test_result(ret == -1 && error == EINVAL && same(before, state),
 			 "a bad state is refused: %s\n", bad[i].name);
 }
@@ -435,7 +427,7 @@ static void test_bad_states(void)
 	pit_order_program(vcpu, 2, 2, 1000);
 	zero = pit_run_to_hold(vcpu, PIT_HOLD_ACCEPTED, COUNT);
 	sleep_until_ns(zero + 2 * PERIOD_NS + PERIOD_NS / 8);
-	good = save(vm);
+	good = pit_get_state(vm);
 	TEST_ASSERT(ticks_of(&good)->backlog == 1, "%u ticks are owed",
 		    ticks_of(&good)->backlog);
 	for (i = 0; i < ARRAY_SIZE(bad); i++)
@@ -458,17 +450,17 @@ static void test_not_kept(void)
 	bool ok;
 
 	pit_order_program(vcpu, 0, 2, COUNT);
-	state = save(vm);
+	state = pit_get_state(vm);
 	ok = !has_words(&state) && !(state.flags & KVM_PIT_FLAGS_TICK_STATE);
 
 	keep_state(vm, &policies[2]);
-	kept = save(vm);
+	kept = pit_get_state(vm);
 	ok &= has_words(&kept) && kept.flags & KVM_PIT_FLAGS_TICK_STATE;
 	pit_set_policy(vm, KVM_PIT_TICK_DELAY);
 	ticks_of(&kept)->policy = 255;
-	vm_ioctl(vm, KVM_SET_PIT2, &kept);
+	pit_set_state(vm, &kept);
 	ok &= has_policy(vm, &(struct policy){ "delay" });
-	state = save(vm);
+	state = pit_get_state(vm);
 	ok &= !has_words(&state);
 	ok &= pit_end(vcpu);
 	ksft_test_result(ok, "without KEEP_STATE the words are 0 and mean nothing\n");

@@ -321,24 +321,16 @@ static void hold_ticks(struct kvm_vcpu *vcpu, int nr)
 	pit_run_for(vcpu, 5 * nr * PERIOD_MS * NSEC_PER_MSEC);
 }
 
-static void write_text(const char *path, const char *text)
-{
-	FILE *f = fopen(path, "w");
-
-	TEST_ASSERT(f && fputs(text, f) >= 0 && !fclose(f), "cannot write %s", path);
-}
-
 /* What a new policy in debugfs has for a limit is a parameter. */
 static void operator_sets_limit(struct kvm_vm *vm, const struct policy *policy, u64 limit)
 {
 	static const char param[] = "/sys/module/kvm_i8254/parameters/backlog_limit";
-	char path[128], text[32];
+	char text[32];
 
 	snprintf(text, sizeof(text), "%lu", limit);
-	write_text(param, text);
-	pit_file(vm, "policy", path, sizeof(path));
-	write_text(path, policy->name);
-	write_text(param, "0");
+	pit_write_text(param, text);
+	pit_write_setting(vm, "policy", policy->name);
+	pit_write_text(param, "0");
 }
 
 static void test_message(const struct policy *policy)

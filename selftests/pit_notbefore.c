@@ -68,20 +68,6 @@ static void *other_cpu(void *arg)
 	}
 }
 
-/* How often ticks were found due since the trace was emptied. */
-static int traced_dues(void)
-{
-	char line[512];
-	int nr = 0;
-	FILE *f = fopen(PIT_TRACING "trace", "r");
-
-	TEST_ASSERT(f, "cannot open the trace");
-	while (fgets(line, sizeof(line), f))
-		nr += !!strstr(line, "kvm_pit_due:");
-	fclose(f);
-	return nr;
-}
-
 static int dues_in_20_ms(u64 offset_ns)
 {
 	u64 began;
@@ -95,7 +81,8 @@ static int dues_in_20_ms(u64 offset_ns)
 		;
 	pit_trace_write("trace", "");
 	usleep(20000);
-	return traced_dues();
+	/* How often ticks were found due */
+	return pit_trace_count("kvm_pit_due:", NULL);
 }
 
 int main(int argc, char *argv[])

@@ -37,14 +37,6 @@ static const char * const op_names[] = {
 	[PIT_OUTS] = "OUTS",
 };
 
-static struct kvm_pit_state2 get_state(struct kvm_vm *vm)
-{
-	struct kvm_pit_state2 state;
-
-	vm_ioctl(vm, KVM_GET_PIT2, &state);
-	return state;
-}
-
 /* Every channel has a count latched whose bytes differ. */
 static void latch_known_counts(struct kvm_vm *vm)
 {
@@ -160,7 +152,7 @@ static void test_writes(enum pit_op op, int size)
 	int n;
 
 	pit_order(vcpu, io, ARRAY_SIZE(io));
-	state = get_state(vm);
+	state = pit_get_state(vm);
 	for (n = 0; n < NR_CHANNELS; n++) {
 		if (n < size)
 			ok &= state.channels[n].count == io[3].data[n];
@@ -185,7 +177,7 @@ static void test_write_to_control(enum pit_op op, int size)
 	bool ok;
 
 	pit_order(vcpu, io, ARRAY_SIZE(io));
-	state = get_state(vm);
+	state = pit_get_state(vm);
 	ok = state.channels[2].count == 0x12 &&
 	     state.channels[2].status_latched == (size > 1);
 	ksft_test_result(pit_end(vcpu) && ok, "%s of %d bytes to port 0x42\n",
@@ -204,7 +196,7 @@ static void test_rep_outs(void)
 	bool ok;
 
 	pit_order(vcpu, io, ARRAY_SIZE(io));
-	state = get_state(vm);
+	state = pit_get_state(vm);
 	ok = state.channels[2].count == 0x1234 && state.channels[2].write_state == 3;
 	ksft_test_result(pit_end(vcpu) && ok, "REP OUTS of 1 byte\n");
 }
@@ -325,11 +317,6 @@ static u16 passed(u16 count)
 	return -count;
 }
 
-static u64 ns_to_clocks(u64 ns)
-{
-	return ns * 105 / 88000;
-}
-
 /*
  * The load and the latch take place between two times each. One clock passes
  * before a count is loaded, one more may be cut off.
@@ -337,8 +324,8 @@ static u64 ns_to_clocks(u64 ns)
 static bool is_count_of(u16 count, const u64 load[2],
 			const u64 latch[2])
 {
-	u64 min = ns_to_clocks(latch[0] - load[1]);
-	u64 max = ns_to_clocks(latch[1] - load[0]) + 1;
+	u64 min = pit_ns_to_clocks(latch[0] - load[1]);
+	u64 max = pit_ns_to_clocks(latch[1] - load[0]) + 1;
 
 	if (passed(count) + 2 >= min && passed(count) <= max)
 		return true;
@@ -405,7 +392,7 @@ static void test_read_back(int channel)
 	count = read_word(vcpu, channel);
 	latch[1] = now_ns();
 	/* A live count moves on between its bytes. */
-	ok &= passed(count) >> 8 >= ns_to_clocks(latch[0] - load[1]) >> 8;
+	ok &= passed(count) >> 8 >= pit_ns_to_clocks(latch[0] - load[1]) >> 8;
 	ksft_test_result(pit_end(vcpu) && ok, "channel %d: read-back\n", channel);
 }
 
@@ -456,10 +443,10 @@ static void test_flip_flops(void)
 	bool ok;
 
 	pit_order(vcpu, io, 4);
-	state = get_state(vm);
+	state = pit_get_state(vm);
 	ok = state.channels[1].count == 0x1234 && state.channels[1].read_state == 4;
 	pit_order(vcpu, io + 4, 4);
-	state = get_state(vm);
+	state = pit_get_state(vm);
 	ok &= state.channels[1].count == 0x5678 && state.channels[1].read_state == 3;
 	ksft_test_result(pit_end(vcpu) && ok, "flip-flops of reads and writes\n");
 }

@@ -22,8 +22,6 @@
 #define SPAN_NS	(300 * NSEC_PER_MSEC)
 #define TICKS	30
 
-static const char * const policy_names[] = { "delay", "discard", "slew", "merge" };
-
 enum part {
 	PIT,
 	PICS,
@@ -93,11 +91,11 @@ static struct kvm_vm *create(struct kvm_vcpu **vcpu, int policy, bool keep, bool
 	struct kvm_vm *vm = pit_vm_create_serving(vcpu);
 
 	pit_set_irq0_way(vm, by_ioapic);
-	if (pit_has_policies())
-		TEST_ASSERT(!__pit_set_policy(vm, policy, keep ? KVM_PIT_TICK_KEEP_STATE : 0,
-					      0, 0), "KVM_ENABLE_CAP");
+	if (keep && pit_has_policies())
+		TEST_ASSERT(!__pit_set_policy(vm, policy, KVM_PIT_TICK_KEEP_STATE, 0, 0),
+			    "KVM_ENABLE_CAP");
 	else
-		pit_set_reinject(vm, policy == KVM_PIT_TICK_DELAY);
+		pit_choose_policy(vm, policy);
 	pit_order_program(*vcpu, 0, 2, COUNT);
 	pit_run_for(*vcpu, 35 * NSEC_PER_MSEC);
 	return vm;
@@ -119,7 +117,7 @@ static bool restores(const enum part *order, int policy, bool keep, bool by_ioap
 			restore(vcpu, &saved, order[i]);
 			sleep_until_ns(now_ns() + gaps_ms[g] * NSEC_PER_MSEC);
 		}
-		snprintf(what, sizeof(what), "%s, %s, %s, gaps of %d ms", policy_names[policy],
+		snprintf(what, sizeof(what), "%s, %s, %s, gaps of %d ms", pit_policy_names[policy],
 			 keep ? "kept" : "not kept", by_ioapic ? "IOAPIC" : "i8259",
 			 gaps_ms[g]);
 		ok = goes_on(vcpu, what);
@@ -130,7 +128,7 @@ static bool restores(const enum part *order, int policy, bool keep, bool by_ioap
 
 static void test_order(const enum part *order)
 {
-	int policies = pit_has_policies() ? 4 : 2, p, keep, way;
+	int policies = pit_nr_policies(), p, keep, way;
 	bool ok = true;
 
 	for (p = 0; p < policies; p++)
@@ -175,7 +173,7 @@ static void test_irqchip_first(int policy, bool by_ioapic)
 		ok = goes_on(vcpu, "the irqchip saved first");
 	}
 	pit_vm_free(vm);
-	ksft_test_result(ok, "the irqchip is saved first, %s, %s\n", policy_names[policy],
+	ksft_test_result(ok, "the irqchip is saved first, %s, %s\n", pit_policy_names[policy],
 			 by_ioapic ? "IOAPIC" : "i8259");
 }
 
@@ -195,13 +193,13 @@ static void test_empty_irqchip(int policy)
 		restore(vcpu, &saved, PICS);
 	}
 	ksft_test_result(goes_on(vcpu, "an empty irqchip"), "an empty irqchip, %s\n",
-			 policy_names[policy]);
+			 pit_policy_names[policy]);
 	pit_vm_free(vm);
 }
 
 int main(void)
 {
-	int policies = pit_has_policies() ? 4 : 2, p, way;
+	int policies = pit_nr_policies(), p, way;
 
 	ksft_print_header();
 	setlinebuf(stdout);

@@ -29,20 +29,6 @@
 #define WORD		3	/* the next byte is the first */
 #define WORD_MSB	4	/* it is the second */
 
-static struct kvm_pit_state2 get_state(struct kvm_vm *vm)
-{
-	struct kvm_pit_state2 state;
-
-	memset(&state, 0xa5, sizeof(state));
-	vm_ioctl(vm, KVM_GET_PIT2, &state);
-	return state;
-}
-
-static void set_state(struct kvm_vm *vm, struct kvm_pit_state2 *state)
-{
-	vm_ioctl(vm, KVM_SET_PIT2, state);
-}
-
 /* What a PC's BIOS leaves, and channel 0 of the tests. */
 static struct kvm_pit_state2 sane_state(void)
 {
@@ -135,7 +121,7 @@ static void test_fresh(void)
 
 	vm_create_irqchip(vm);
 	pit_create(vm);
-	state = get_state(vm);
+	state = pit_get_state(vm);
 	ksft_test_result(same_channels(state.channels, expected) &&
 			 !state.flags && reserved_is_zero(&state),
 			 "a new PIT's state\n");
@@ -205,14 +191,14 @@ static void test_round_trip(const struct saved_channel *saved)
 		state.channels[n] = saved->state;
 		state.channels[n].gate = 1;
 		state.reserved[n] = 0xa5a5a5a5;
-		set_state(vm, &state);
-		got = get_state(vm);
+		pit_set_state(vm, &state);
+		got = pit_get_state(vm);
 		same &= same_channels(got.channels, state.channels) &&
 			reserved_is_zero(&got) && !got.flags;
 
 		memcpy(first.channels, state.channels, sizeof(first.channels));
 		vm_ioctl(vm, KVM_SET_PIT, &first);
-		got = get_state(vm);
+		got = pit_get_state(vm);
 		same &= same_channels(got.channels, state.channels);
 	}
 	ksft_test_result(same, "round trip: %s\n", saved->name);
@@ -231,12 +217,12 @@ static void test_flags(void)
 	pit_create(vm);
 	for (flags = 0; flags < 4; flags++) {
 		state.flags = flags;
-		set_state(vm, &state);
-		same &= get_state(vm).flags == flags;
+		pit_set_state(vm, &state);
+		same &= pit_get_state(vm).flags == flags;
 
 		memcpy(first.channels, state.channels, sizeof(first.channels));
 		vm_ioctl(vm, KVM_SET_PIT, &first);
-		same &= get_state(vm).flags == flags;
+		same &= pit_get_state(vm).flags == flags;
 	}
 	ksft_test_result(same, "flags are kept, and left alone by KVM_SET_PIT\n");
 	pit_vm_free(vm);
@@ -253,8 +239,8 @@ static void test_count_0(void)
 	pit_create(vm);
 	for (n = 0; n < NR_CHANNELS; n++)
 		state.channels[n].count = 0;
-	set_state(vm, &state);
-	state = get_state(vm);
+	pit_set_state(vm, &state);
+	state = pit_get_state(vm);
 	for (n = 0; n < NR_CHANNELS; n++)
 		same &= state.channels[n].count == 65536;
 	ksft_test_result(same, "a count of 0 is 65536\n");
@@ -325,7 +311,7 @@ static void test_layout(const struct layout *layout)
 
 	memcpy(io, layout->io, sizeof(io));
 	pit_order(vcpu, io, layout->nr);
-	state = get_state(vm);
+	state = pit_get_state(vm);
 	same = same_channel(0, &state.channels[0], &layout->expected);
 	ksft_test_result(pit_end(vcpu) && same, "layout: %s\n", layout->name);
 }
@@ -341,14 +327,14 @@ static void test_latched_layout(void)
 
 	pit_order_program(vcpu, 0, 2, COUNT);
 	pit_order(vcpu, &latch, 1);
-	state = get_state(vm);
+	state = pit_get_state(vm);
 	c = &state.channels[0];
 	ok = c->count_latched == WORD && c->status_latched == 1 &&
 	     (c->status & 0x3f) == 0x34 &&
 	     c->latched_count && c->latched_count <= COUNT;
 	ok &= pit_order_inb(vcpu, PIT_CH0) == c->status;
 	ok &= pit_order_inb(vcpu, PIT_CH0) == (c->latched_count & 0xff);
-	state = get_state(vm);
+	state = pit_get_state(vm);
 	ok &= c->count_latched == MSB && !c->status_latched;
 	ksft_test_result(pit_end(vcpu) && ok, "layout: status and count latched\n");
 }
@@ -369,14 +355,14 @@ static void test_loaded_latches(void)
 	state.channels[1].write_latch = 0x56;
 	state.channels[2].count_latched = MSB;
 	state.channels[2].latched_count = 0x789a;
-	set_state(vm, &state);
+	pit_set_state(vm, &state);
 
 	ok = pit_order_inb(vcpu, PIT_CH0) == 0xb4;
 	ok &= pit_order_inb(vcpu, PIT_CH0) == 0x34;
 	ok &= pit_order_inb(vcpu, PIT_CH0) == 0x12;
 	ok &= pit_order_inb(vcpu, PIT_CH2) == 0x78;
 	pit_order_outb(vcpu, PIT_CH0 + 1, 0x34);
-	ok &= get_state(vm).channels[1].count == 0x3456;
+	ok &= pit_get_state(vm).channels[1].count == 0x3456;
 	ksft_test_result(pit_end(vcpu) && ok,
 			 "the guest goes on with loaded latches\n");
 }
@@ -390,12 +376,12 @@ static void test_unprogrammed_latches(void)
 	};
 	struct kvm_vcpu *vcpu;
 	struct kvm_vm *vm = pit_vm_create_serving(&vcpu);
-	struct kvm_pit_state2 state = get_state(vm);
+	struct kvm_pit_state2 state = pit_get_state(vm);
 	bool ok;
 
-	set_state(vm, &state);
+	pit_set_state(vm, &state);
 	pit_order(vcpu, io, ARRAY_SIZE(io));
-	state = get_state(vm);
+	state = pit_get_state(vm);
 	ok = io[1].data[0] == 0xf0 && state.channels[0].count_latched == WORD;
 	if (!ok)
 		ksft_print_msg("status %#x, count_latched %u\n", io[1].data[0],
@@ -412,11 +398,11 @@ static void test_speaker(void)
 	bool ok;
 
 	pit_order_outb(vcpu, PIT_SPEAKER, 3);
-	state = get_state(vm);
+	state = pit_get_state(vm);
 	ok = state.flags == KVM_PIT_FLAGS_SPEAKER_DATA_ON &&
 	     state.channels[2].gate == 1;
 	pit_order_outb(vcpu, PIT_SPEAKER, 0);
-	state = get_state(vm);
+	state = pit_get_state(vm);
 	ok &= !state.flags && !state.channels[2].gate;
 	ksft_test_result(pit_end(vcpu) && ok, "layout: speaker data and gate 2\n");
 }
@@ -450,7 +436,7 @@ static void test_loaded_ticks(bool first_form)
 	if (first_form)
 		vm_ioctl(vm, KVM_SET_PIT, &first);
 	else
-		set_state(vm, &state);
+		pit_set_state(vm, &state);
 	ok = ticks_are(vcpu, TICKS_PER_SEC);
 
 	first.channels[0].mode = UNPROGRAMMED;
@@ -458,7 +444,7 @@ static void test_loaded_ticks(bool first_form)
 	if (first_form)
 		vm_ioctl(vm, KVM_SET_PIT, &first);
 	else
-		set_state(vm, &state);
+		pit_set_state(vm, &state);
 	ok &= ticks_are(vcpu, 0);
 	ksft_test_result(pit_end(vcpu) && ok,
 			 "%s: a loaded state ticks, one never programmed does not\n",
@@ -473,17 +459,17 @@ static void test_count_0_ticks(void)
 	bool ok;
 
 	state.channels[0].count = 0;
-	set_state(vm, &state);
+	pit_set_state(vm, &state);
 	ok = ticks_are(vcpu, 18);
 	ksft_test_result(pit_end(vcpu) && ok, "a count of 0 ticks at 18.2 Hz\n");
 }
 
 static void set_hpet_legacy(struct kvm_vm *vm, bool on)
 {
-	struct kvm_pit_state2 state = get_state(vm);
+	struct kvm_pit_state2 state = pit_get_state(vm);
 
 	state.flags = on ? KVM_PIT_FLAGS_HPET_LEGACY : 0;
-	set_state(vm, &state);
+	pit_set_state(vm, &state);
 }
 
 static void test_hpet_legacy(void)
@@ -496,7 +482,7 @@ static void test_hpet_legacy(void)
 	ok = ticks_are(vcpu, TICKS_PER_SEC);
 	set_hpet_legacy(vm, true);
 	ok &= ticks_are(vcpu, 0);
-	ok &= get_state(vm).channels[0].mode == 2;
+	ok &= pit_get_state(vm).channels[0].mode == 2;
 	set_hpet_legacy(vm, false);
 	ok &= ticks_are(vcpu, TICKS_PER_SEC);
 	ksft_test_result(pit_end(vcpu) && ok,
@@ -512,7 +498,7 @@ static void test_hpet_legacy_programmed(void)
 	set_hpet_legacy(vm, true);
 	pit_order_program(vcpu, 0, 2, COUNT);
 	ok = ticks_are(vcpu, 0);
-	ok &= get_state(vm).channels[0].count == COUNT;
+	ok &= pit_get_state(vm).channels[0].count == COUNT;
 	set_hpet_legacy(vm, false);
 	ok &= ticks_are(vcpu, TICKS_PER_SEC);
 	ksft_test_result(pit_end(vcpu) && ok,
@@ -526,8 +512,8 @@ static void test_hpet_legacy_programmed(void)
 static void load_hostile(struct kvm_vcpu *vcpu, struct kvm_pit_state2 *state,
 			 bool read)
 {
-	set_state(vcpu->vm, state);
-	get_state(vcpu->vm);
+	pit_set_state(vcpu->vm, state);
+	pit_get_state(vcpu->vm);
 	if (read)
 		pit_order_read_all(vcpu);
 }
@@ -574,7 +560,7 @@ static void test_hostile(const char *name, void (*load)(struct kvm_vcpu *))
 	/* The guest shall work, not take ticks. */
 	pit_order_outb(vcpu, PIC_MASTER_DATA, 0xff);
 	load(vcpu);
-	set_state(vm, &state);
+	pit_set_state(vm, &state);
 	pit_order_outb(vcpu, PIC_MASTER_DATA, 0xfe);
 	pit_run_for(vcpu, 100 * NSEC_PER_MSEC);
 	ok = ticks_are(vcpu, TICKS_PER_SEC);

@@ -64,18 +64,8 @@ static void items_begin(void)
 
 static u64 items_end(void)
 {
-	char line[512];
-	u64 items = 0;
-	FILE *f;
-
 	pit_trace_write("events/workqueue/workqueue_execute_start/enable", "0");
-	f = fopen(PIT_TRACING "trace", "r");
-	TEST_ASSERT(f, "cannot open the trace");
-	while (fgets(line, sizeof(line), f))
-		items += strstr(line, "function pit_work_fn") ||
-			 strstr(line, "function pit_do_work");
-	fclose(f);
-	return items;
+	return pit_trace_count("function pit_work_fn", "function pit_do_work");
 }
 
 /*
@@ -135,8 +125,6 @@ static const char * const way_names[] = {
 	[BY_PORT] = "the guest", [BY_SET_PIT2] = "KVM_SET_PIT2",
 	[BY_KEPT_STATE] = "a kept state",
 };
-
-static const char * const policy_names[] = { "delay", "discard", "slew", "merge" };
 
 static void set_policy(struct kvm_vm *vm, int policy)
 {
@@ -202,7 +190,7 @@ static bool test_idle_vms(enum way way, int policy)
 	int i;
 
 	snprintf(what, sizeof(what), "%d VMs, %s, programmed by %s, outside KVM_RUN", VMS,
-		 policy_names[policy], way_names[way]);
+		 pit_policy_names[policy], way_names[way]);
 	for (i = 0; i < VMS; i++)
 		vms[i] = create_storm(way, policy);
 	rounds_in(10 * NSEC_PER_MSEC);
@@ -287,7 +275,7 @@ static bool test_running_vms(int policy)
 	if (!had)
 		had = rounds_beside(policy, false);
 	snprintf(what, sizeof(what), "%d VMs, %s, programmed by the guest, that run", VMS,
-		 policy_names[policy]);
+		 pit_policy_names[policy]);
 	return is_half(rounds_beside(policy, true), had, what);
 }
 
@@ -445,9 +433,9 @@ int main(int argc, char *argv[])
 		for (way = 0; way < ways; way++)
 			ksft_test_result(test_idle_vms(way, policy),
 					 "VMs outside KVM_RUN, %s, programmed by %s\n",
-					 policy_names[policy], way_names[way]);
+					 pit_policy_names[policy], way_names[way]);
 		ksft_test_result(test_running_vms(policy), "VMs that run, %s\n",
-				 policy_names[policy]);
+				 pit_policy_names[policy]);
 	}
 	ksft_finished();
 }

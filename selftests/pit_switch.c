@@ -67,13 +67,7 @@ static void enable_cap(struct kvm_vm *vm, const struct policy *policy)
 
 static void write_debugfs(struct kvm_vm *vm, const struct policy *policy)
 {
-	char path[128];
-	FILE *f;
-
-	pit_file(vm, "policy", path, sizeof(path));
-	f = fopen(path, "w");
-	TEST_ASSERT(f, "cannot open %s", path);
-	TEST_ASSERT(fputs(policy->name, f) >= 0 && !fclose(f), "cannot write %s", path);
+	pit_write_setting(vm, "policy", policy->name);
 }
 
 static void reinject_control(struct kvm_vm *vm, const struct policy *policy)

@@ -56,7 +56,7 @@ static bool takes_all(int policy)
 		sleep_until_ns(now_ns() + 205 * NSEC_PER_MSEC);
 	}
 	pit_run_for(vcpu, NSEC_PER_SEC);
-	due = (now_ns() - from) * 105 / 88000 / COUNT;
+	due = pit_ns_to_clocks(now_ns() - from) / COUNT;
 	taken = pit_ticks_taken(vm);
 	counted = pit_counter(vm, "delivered") + pit_counter(vm, "replayed");
 	pit_vm_free(vm);

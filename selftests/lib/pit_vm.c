@@ -74,6 +74,8 @@ struct kvm_pit_state2 pit_get_state(struct kvm_vm *vm)
 {
 	struct kvm_pit_state2 state;
 
+	/* What KVM leaves alone must not pass for 0. */
+	memset(&state, 0xa5, sizeof(state));
 	vm_ioctl(vm, KVM_GET_PIT2, &state);
 	return state;
 }
