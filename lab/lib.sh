@@ -59,18 +59,67 @@ build_selftests() {
 	quietly "$2" "the selftests for Linux $1 do not build" make -s -C "$TOP/selftests" SERIES="$1"
 }
 
-# apt_get DIR ARG...: apt-get with the sources of DIR/sources.list. Its lists, its state and what it
-# downloads are in DIR too, so that the machine's stay what they are.
-apt_get() {
-	local dir=$1
-	shift
-	mkdir -p "$dir"/{lists,archives}/partial
-	touch "$dir/status"
-	apt-get -q -y -o "Dir::State=$dir" -o "Dir::State::Status=$dir/status" -o "Dir::Cache=$dir" \
-		-o "Dir::Etc::SourceList=$dir/sources.list" -o Dir::Etc::SourceParts=/dev/null \
-		-o Dir::Etc::Preferences=/dev/null -o Dir::Etc::PreferencesParts=/dev/null \
-		-o APT::Sandbox::User="$(id -un)" "$@"
+# Print the row of lab/series for SERIES: its version, its release and its suites.
+series_row() {
+	awk -v SERIES="$1" '$1 == SERIES { $1 = ""; print; found = 1 } END { exit !found }' "$TOP/lab/series"
 }
+
+# Print the release of Debian that builds modules for SERIES: for a debug kernel, the host's.
+series_release() {
+	local row
+	if row=$(series_row "$1"); then awk '{ print $2 }' <<<"$row"; else host_release; fi
+}
+
+# The name of the host's release of Debian.
+host_release() { sed -n 's/^VERSION_CODENAME=//p' /etc/os-release; }
+
+# in_release RELEASE COMMAND...: run COMMAND on the host if it is of that release, else in a root of it.
+in_release() {
+	local release=$1
+	shift
+	if [ "$release" = "$(host_release)" ]; then "$@"; else "$TOP/lab/root" "$release" "$@"; fi
+}
+
+# Print where apt has Debian's packages with LABEL from.
+repository_of() {
+	# shellcheck disable=SC2016 # apt-get expands it
+	apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' "Label: $1" | head -n 1
+}
+
+# sources_of TYPE SUITE...: the lines of a sources list. The repositories are those that apt has the
+# host's own suites from.
+sources_of() {
+	local type=$1 suite label uri
+	shift
+	for suite in "$@"; do
+		label=Debian
+		[[ $suite != *-security ]] || label=Debian-Security
+		uri=$(repository_of $label)
+		if [ -z "$uri" ]; then
+			as_root apt-get -qq update >&2 || true
+			uri=$(repository_of $label)
+		fi
+		[ -n "$uri" ] || die "apt has no lists of $label: add the suites of $(host_release)," \
+			"-updates and -security, component main, to its sources"
+		printf '%s [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] %s %s main\n' \
+			"$type" "$uri" "$suite"
+	done
+}
+
+# The options that have apt use DIR/sources.list. Its lists, its state and what it downloads are in DIR
+# too, so that the machine's stay what they are.
+apt_options() {
+	mkdir -p "$1"/{lists,archives}/partial
+	touch "$1/status"
+	apt_options=(-o "Dir::State=$1" -o "Dir::State::Status=$1/status" -o "Dir::Cache=$1"
+		-o "Dir::Etc::SourceList=$1/sources.list" -o Dir::Etc::SourceParts=/dev/null
+		-o Dir::Etc::Preferences=/dev/null -o Dir::Etc::PreferencesParts=/dev/null
+		-o APT::Sandbox::User="$(id -un)")
+}
+
+# apt_get DIR ARG... and apt_cache DIR ARG...: with the sources of DIR/sources.list.
+apt_get() { apt_options "$1"; apt-get -q -y "${apt_options[@]}" "${@:2}"; }
+apt_cache() { apt_options "$1"; apt-cache "${apt_options[@]}" "${@:2}"; }
 
 # The first lines of what a script of the lab writes to Documentation.
 made_by() {
