@@ -73,13 +73,6 @@ series_release() {
 # The name of the host's release of Debian.
 host_release() { sed -n 's/^VERSION_CODENAME=//p' /etc/os-release; }
 
-# in_release RELEASE COMMAND...: run COMMAND on the host if it is of that release, else in a root of it.
-in_release() {
-	local release=$1
-	shift
-	if [ "$release" = "$(host_release)" ]; then "$@"; else "$TOP/lab/root" "$release" "$@"; fi
-}
-
 # Print where apt has Debian's packages with LABEL from.
 repository_of() {
 	# shellcheck disable=SC2016 # apt-get expands it

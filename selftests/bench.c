@@ -68,7 +68,7 @@ static u64 khz;
 
 static void tell(struct kvm_vm *vm, const struct bench *b)
 {
-	struct bench *told = addr_gva2hva(vm, (vm_vaddr_t)&bench);
+	struct bench *told = addr_gva2hva(vm, (uintptr_t)&bench);
 
 	*told = *b;
 	told->tsc_khz = khz;
@@ -85,7 +85,7 @@ static struct kvm_vm *create(struct kvm_vcpu **vcpu, void *guest_code, void *irq
 
 static struct bench *found(struct kvm_vm *vm)
 {
-	return addr_gva2hva(vm, (vm_vaddr_t)&bench);
+	return addr_gva2hva(vm, (uintptr_t)&bench);
 }
 
 static void run_to_end(struct kvm_vcpu *vcpu)

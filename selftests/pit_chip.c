@@ -664,7 +664,7 @@ static bool tsc_is_right(struct kvm_vcpu *vcpu, u64 clocks)
 	sleep_ms(20);
 	tsc = rdtsc() - tsc;
 	expected = tsc * pit_clocks_to_ns(clocks) / (now_ns() - began);
-	passed = *(u64 *)addr_gva2hva(vcpu->vm, (vm_vaddr_t)&tsc_passed);
+	passed = *(u64 *)addr_gva2hva(vcpu->vm, (uintptr_t)&tsc_passed);
 	if (llabs((s64)(passed - expected)) <= expected / 100)
 		return true;
 	ksft_print_msg("%lu of the TSC passed, expected %lu\n", passed, expected);

@@ -205,14 +205,14 @@ static struct kvm_vm *create(struct kvm_vcpu **vcpu, u32 count, int policy)
 
 static struct clocks *clocks_of(struct kvm_vm *vm)
 {
-	return addr_gva2hva(vm, (vm_vaddr_t)&clocks);
+	return addr_gva2hva(vm, (uintptr_t)&clocks);
 }
 
 static bool end(struct kvm_vcpu *vcpu)
 {
 	bool ok;
 
-	*(bool *)addr_gva2hva(vcpu->vm, (vm_vaddr_t)&guest_stop) = true;
+	*(bool *)addr_gva2hva(vcpu->vm, (uintptr_t)&guest_stop) = true;
 	ok = pit_run_to_rest(vcpu) && pit_ticks_conserved(vcpu->vm);
 	pit_vm_free(vcpu->vm);
 	return ok;

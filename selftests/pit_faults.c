@@ -433,7 +433,7 @@ static bool live_with_shortest_programmed(void)
 {
 	struct kvm_vcpu *vcpu;
 	struct kvm_vm *vm = pit_vm_create(&vcpu, guest_programs_shortest, pit_count_tick);
-	u64 *rounds = addr_gva2hva(vm, (vm_vaddr_t)&guest_rounds);
+	u64 *rounds = addr_gva2hva(vm, (uintptr_t)&guest_rounds);
 	bool ok;
 
 	pit_run_for(vcpu, NSEC_PER_MSEC);
@@ -481,7 +481,7 @@ static bool takes_nmis(int policy)
 {
 	struct kvm_vcpu *vcpu;
 	struct kvm_vm *vm = pit_vm_create(&vcpu, guest_takes_nmis, pit_count_tick);
-	u64 *nmis = addr_gva2hva(vm, (vm_vaddr_t)&guest_nmis);
+	u64 *nmis = addr_gva2hva(vm, (uintptr_t)&guest_nmis);
 	char what[32];
 	u64 before;
 	bool ok;

@@ -1309,7 +1309,7 @@ static void take(u32 eoi, u32 n)
 	f.order->eoi = eoi;
 	f.order->n = n;
 	run_guest();
-	f.taken += n - *(u32 *)addr_gva2hva(f.vm, (vm_vaddr_t)&ticks_left);
+	f.taken += n - *(u32 *)addr_gva2hva(f.vm, (uintptr_t)&ticks_left);
 }
 
 static void take_some_ticks(void)
@@ -1482,7 +1482,7 @@ static void create_vm(void)
 	vm_install_exception_handler(f.vm, PIT_IRQ_VECTOR, guest_irq0);
 	vm_install_exception_handler(f.vm, SPURIOUS_VECTOR, guest_spurious);
 	pit_route_to_ioapic(f.vm);
-	f.order = addr_gva2hva(f.vm, (vm_vaddr_t)&order);
+	f.order = addr_gva2hva(f.vm, (uintptr_t)&order);
 
 	calls_without_pit();
 	created = now_ns();

@@ -71,7 +71,7 @@ static u64 taken[MAX_VCPUS];
 
 static u64 taken_by(struct kvm_vcpu *vcpu)
 {
-	u64 *counts = addr_gva2hva(vcpu->vm, (vm_vaddr_t)taken);
+	u64 *counts = addr_gva2hva(vcpu->vm, (uintptr_t)taken);
 
 	return counts[vcpu->id];
 }
@@ -184,7 +184,7 @@ static void test_ioapic(const struct policy *policy, int target)
 	bool ok;
 
 	vcpu = vcpus[target];
-	*(int *)addr_gva2hva(vm, (vm_vaddr_t)&irq0_target) = target;
+	*(int *)addr_gva2hva(vm, (uintptr_t)&irq0_target) = target;
 	run_to_ready(vcpus[1]);
 	run_to_ready(vcpus[0]);
 	run_to_ready(vcpus[0]);

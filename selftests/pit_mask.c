@@ -187,7 +187,7 @@ static void record(struct kvm_vcpu *vcpu, struct pit_line *line, u64 last,
 
 static bool settled(struct kvm_vm *vm, struct kvm_vcpu *vcpu)
 {
-	*(bool *)addr_gva2hva(vm, (vm_vaddr_t)&guest_stop) = true;
+	*(bool *)addr_gva2hva(vm, (uintptr_t)&guest_stop) = true;
 	pit_wake(vcpu);
 	return pit_run_to_rest(vcpu) && pit_ticks_conserved(vm);
 }
@@ -247,7 +247,7 @@ static bool get_to_mask_end(struct kvm_vcpu *vcpu, u64 end)
 	}
 	if (!sleeps(vcpu->vm, wakeups, ms))
 		return false;
-	*(bool *)addr_gva2hva(vcpu->vm, (vm_vaddr_t)&guest_goes_on) = true;
+	*(bool *)addr_gva2hva(vcpu->vm, (uintptr_t)&guest_goes_on) = true;
 	pit_wake(vcpu);
 	return true;
 }

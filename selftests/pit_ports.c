@@ -292,8 +292,8 @@ static void test_refresh(void)
 	u32 toggles, reads;
 
 	pit_run_for(vcpu, 10 * NSEC_PER_MSEC);
-	toggles = *(u32 *)addr_gva2hva(vm, (vm_vaddr_t)&refresh_toggles);
-	reads = *(u32 *)addr_gva2hva(vm, (vm_vaddr_t)&refresh_reads);
+	toggles = *(u32 *)addr_gva2hva(vm, (uintptr_t)&refresh_toggles);
+	reads = *(u32 *)addr_gva2hva(vm, (uintptr_t)&refresh_reads);
 	ksft_print_msg("%u toggles in 10 ms and %u reads\n", toggles, reads);
 	ksft_test_result(toggles > 100 && toggles <= 700,
 			 "the refresh bit toggles\n");

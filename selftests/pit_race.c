@@ -332,7 +332,7 @@ static bool still_ticks(void)
 	struct kvm_pit_state2 state = { };
 	u64 ticks;
 
-	*(bool *)addr_gva2hva(race_vm, (vm_vaddr_t)&guest_stop) = true;
+	*(bool *)addr_gva2hva(race_vm, (uintptr_t)&guest_stop) = true;
 	vm_ioctl(race_vm, KVM_SET_PIT2, &state);
 	pit_run_for(race_vcpu, 100 * NSEC_PER_MSEC);
 	pit_order_program(race_vcpu, 0, 2, SANE_COUNT);

@@ -327,7 +327,7 @@ static u32 next_random(u32 *state)
 /* Every few ms another policy; the guest runs meanwhile, or it does not. */
 static void switch_often(struct kvm_vcpu *vcpu, const struct mix *mix, u32 rng)
 {
-	bool *masks = addr_gva2hva(vcpu->vm, (vm_vaddr_t)&pit_mask_in_handler);
+	bool *masks = addr_gva2hva(vcpu->vm, (uintptr_t)&pit_mask_in_handler);
 	u64 until;
 	int i;
 

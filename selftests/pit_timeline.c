@@ -281,14 +281,14 @@ static bool settled(struct kvm_vm *vm, struct kvm_vcpu *vcpu)
 {
 	u64 counted, *taken;
 
-	*(bool *)addr_gva2hva(vm, (vm_vaddr_t)&guest_stop) = true;
+	*(bool *)addr_gva2hva(vm, (uintptr_t)&guest_stop) = true;
 	pit_wake(vcpu);
 	if (!pit_run_to_rest(vcpu) || !pit_ticks_conserved(vm))
 		return false;
 	if (!pit_has_policies())
 		return true;
 
-	taken = addr_gva2hva(vm, (vm_vaddr_t)&guest_ticks);
+	taken = addr_gva2hva(vm, (uintptr_t)&guest_ticks);
 	counted = pit_counter(vm, "delivered") + pit_counter(vm, "replayed");
 	if (*taken == counted)
 		return true;

@@ -30,7 +30,7 @@ u64 pit_run_to_tick(struct kvm_vcpu *vcpu)
 
 u64 pit_run_to_hold(struct kvm_vcpu *vcpu, enum pit_hold hold, u16 count)
 {
-	bool *masks = addr_gva2hva(vcpu->vm, (vm_vaddr_t)&pit_mask_in_handler);
+	bool *masks = addr_gva2hva(vcpu->vm, (uintptr_t)&pit_mask_in_handler);
 	u64 zero;
 
 	pit_order_program(vcpu, 0, 2, count);

@@ -79,7 +79,7 @@ void pit_wake(struct kvm_vcpu *vcpu)
 
 void pit_order(struct kvm_vcpu *vcpu, struct pit_io *io, int nr)
 {
-	struct pit_list *list = addr_gva2hva(vcpu->vm, (vm_vaddr_t)&pit_list);
+	struct pit_list *list = addr_gva2hva(vcpu->vm, (uintptr_t)&pit_list);
 	u64 until = now_ns() + PIT_PATIENCE_S * NSEC_PER_SEC;
 
 	TEST_ASSERT(nr <= PIT_MAX_IO, "a list of %d accesses", nr);
@@ -154,7 +154,7 @@ void pit_take_first_ticks(struct kvm_vcpu *vcpu)
 
 u64 pit_ticks_taken(struct kvm_vm *vm)
 {
-	return *(u64 *)addr_gva2hva(vm, (vm_vaddr_t)&pit_ticks);
+	return *(u64 *)addr_gva2hva(vm, (uintptr_t)&pit_ticks);
 }
 
 u64 pit_ticks_in(struct kvm_vcpu *vcpu, u64 ns)

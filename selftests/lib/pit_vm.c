@@ -207,7 +207,7 @@ bool pit_run_to_rest(struct kvm_vcpu *vcpu)
 
 bool pit_bring_to_rest(struct kvm_vcpu *vcpu)
 {
-	struct pit_list *list = addr_gva2hva(vcpu->vm, (vm_vaddr_t)&pit_list);
+	struct pit_list *list = addr_gva2hva(vcpu->vm, (uintptr_t)&pit_list);
 
 	list->rest = true;
 	pit_wake(vcpu);
