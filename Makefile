@@ -104,11 +104,12 @@ uninstall: headers ## remove what install put there
 	rm -rf $(DESTDIR)$(DOCDIR)
 	$(depmod)
 
-clean: ## remove what was built; downloads and unpacked kernels stay
+clean: ## remove what was built; downloads, unpacked kernels and roots stay
 	rm -rf *.o .*.o *.ko *.mod *.mod.c .*.cmd .*.d *.symvers modules.order .tmp_versions
-	rm -rf $(filter-out build/kernels,$(wildcard build/*))
+	rm -rf $(filter-out build/kernels build/roots build/sources,$(wildcard build/*))
 
 distclean: clean ## remove the downloads too
+	@bash -c '. lab/lib.sh; [ ! -e build/roots ] || as_root rm -rf build/roots'
 	rm -rf build
 
 help: ## list the targets

@@ -8,7 +8,25 @@ PATH=$PATH:/usr/sbin:/sbin
 
 TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 BUILD=$TOP/build
-SERIES="6.12 6.1"	# the kernels that the module is tried on
+
+# The columns of lab/series.
+declare -A VERSION RELEASE SUITES
+SERIES='' SHORT=''	# the kernels that all tests, or a few, are run on
+while read -r series version release check suites; do
+	case $series in \#* | '') continue ;; esac
+	VERSION[$series]=$version RELEASE[$series]=$release SUITES[$series]=$suites
+	case $check in
+	all)	SERIES+="${SERIES:+ }$series" ;;
+	short)	SHORT+="${SHORT:+ }$series" ;;
+	esac
+done <"$TOP/lab/series"
+unset series version release check suites
+
+# Is SERIES a debug kernel? It is slow, and built here of the source of a Debian kernel.
+is_debug() { [[ $1 = *-debug || $1 = *-kcsan ]]; }
+
+# The version of the source of Linux that a kernel's selftests are built with, in build/selftests.
+programs_of() { echo "${VERSION[$1]:-${1%%-*}}"; }
 
 say() { printf '%s\n' "lab: $*" >&2; }
 die() { say "$*"; exit 125; }
@@ -33,7 +51,8 @@ RACES="pit_race pit_migrate_null pit_notbefore"
 # and selftest_command, which is the script with its arguments. The fuzzer knows the better when an
 # access took place the less time an instruction takes.
 selftest_run() {
-	local program=$BUILD/selftests/${1%%-*}/bin/$2
+	local program
+	program=$BUILD/selftests/$(programs_of "$1")/bin/$2
 	selftest_options=(--timeout 180) selftest_command=("$program")
 	case $2 in
 	pit_race | pit_migrate_null | pit_notbefore) selftest_options=(--cpus 2 --timeout 300) ;;
@@ -54,20 +73,11 @@ quietly() {
 
 # build_selftests SERIES LOG
 build_selftests() {
-	say "building the selftests for Linux $1"
+	local version
+	version=$(programs_of "$1")
+	say "building the selftests for Linux $version"
 	: >"$2"
-	quietly "$2" "the selftests for Linux $1 do not build" make -s -C "$TOP/selftests" SERIES="$1"
-}
-
-# Print the row of lab/series for SERIES: its version, its release and its suites.
-series_row() {
-	awk -v SERIES="$1" '$1 == SERIES { $1 = ""; print; found = 1 } END { exit !found }' "$TOP/lab/series"
-}
-
-# Print the release of Debian that builds modules for SERIES: for a debug kernel, the host's.
-series_release() {
-	local row
-	if row=$(series_row "$1"); then awk '{ print $2 }' <<<"$row"; else host_release; fi
+	quietly "$2" "the selftests for Linux $version do not build" make -s -C "$TOP/selftests" SERIES="$version"
 }
 
 # The name of the host's release of Debian.
@@ -113,6 +123,18 @@ apt_options() {
 # apt_get DIR ARG... and apt_cache DIR ARG...: with the sources of DIR/sources.list.
 apt_get() { apt_options "$1"; apt-get -q -y "${apt_options[@]}" "${@:2}"; }
 apt_cache() { apt_options "$1"; apt-cache "${apt_options[@]}" "${@:2}"; }
+
+# wanted CACHE...: of each line of packages (lab/packages) on standard input, print the one that there is.
+# CACHE is apt-cache, or apt_cache DIR.
+wanted() {
+	local line p
+	while read -r line; do
+		line=${line%%#*}
+		for p in ${line//|/ }; do
+			[ -z "$("$@" show "$p" 2>/dev/null </dev/null)" ] || { echo "$p"; break; }
+		done
+	done
+}
 
 # The first lines of what a script of the lab writes to Documentation.
 made_by() {
