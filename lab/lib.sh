@@ -56,6 +56,11 @@ selftest_run() {
 	selftest_options=(--timeout 180) selftest_command=("$program")
 	case $2 in
 	pit_race | pit_migrate_null | pit_notbefore) selftest_options=(--cpus 2 --timeout 300) ;;
+	# Minutes and hours of their own time in which nobody looks.
+	pit_faults | pit_limit) selftest_options+=(--sleeps 20000) ;;
+	pit_mask)	selftest_options+=(--sleeps 4000) ;;
+	pit_restore)	selftest_options+=(--sleeps 1200) ;;
+	pit_hangs | pit_switch) selftest_options+=(--sleeps 300) ;;
 	pit_storm)	selftest_options=(--timeout 600) ;;
 	pit_fuzz)	selftest_options+=(--shift 0) ;;
 	pit_apicv)	selftest_options=(--no-load --file "$program")
