@@ -6,7 +6,7 @@ KDIR ?= /lib/modules/$(shell uname -r)/build
 DOCDIR ?= /usr/share/doc/kvm-i8254
 SBINDIR ?= /usr/sbin
 
-.PHONY: module headers run check check-debug check-qemu lint selftests fuzz faults prove \
+.PHONY: module headers run lab check check-debug check-qemu lint selftests fuzz faults prove \
 	coverage compare timelines guests libvirt bench storm docs install uninstall clean distclean help
 
 module: headers ## build kvm-i8254.ko for the running kernel, or for the one whose headers are in KDIR
@@ -19,6 +19,11 @@ headers:
 run: ## see it: timelines of the policies, and a Linux guest that is stalled, in a throwaway hypervisor
 	@lab/setup
 	@lab/demo
+
+lab: ## look inside: a shell in the throwaway hypervisor (KERNEL=, CPUS=, EMULATOR=, PARAMS="reinject=slew", FILES=)
+	@lab/setup
+	@lab/shell $(or $(KERNEL),6.12) $(if $(CPUS),--cpus $(CPUS)) $(if $(EMULATOR),--emulator $(EMULATOR)) \
+		$(if $(PARAMS),--params "$(PARAMS)") $(foreach file,$(FILES),--file $(file))
 
 check: ## test it: KUnit, and the lab on all supported kernels
 	@lab/setup
