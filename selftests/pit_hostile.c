@@ -68,7 +68,7 @@
 /* File descriptors of a program */
 #define END_OF_WINDOW_FD	3
 
-#define MIN_PERIOD	"/sys/module/kvm_i8254/parameters/min_period_us"
+#define MIN_PERIOD	pit_param("min_period_us")
 #define CGROUP_MOUNT	"/tmp/pit_hostile"
 #define CGROUP		CGROUP_MOUNT "/pit_hostile"
 #define FAILSLAB	"/sys/kernel/debug/failslab/"

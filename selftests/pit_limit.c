@@ -324,7 +324,7 @@ static void hold_ticks(struct kvm_vcpu *vcpu, int nr)
 /* What a new policy in debugfs has for a limit is a parameter. */
 static void operator_sets_limit(struct kvm_vm *vm, const struct policy *policy, u64 limit)
 {
-	static const char param[] = "/sys/module/kvm_i8254/parameters/backlog_limit";
+	const char *param = pit_param("backlog_limit");
 	char text[32];
 
 	snprintf(text, sizeof(text), "%lu", limit);

@@ -54,7 +54,7 @@ static const struct replay {
 /* The owed ticks would be 2 ms apart. */
 static const struct replay too_close = { "20 ms", 23864, 900, 20 };
 
-#define MIN_PERIOD	"/sys/module/kvm_i8254/parameters/min_period_us"
+#define MIN_PERIOD	pit_param("min_period_us")
 #define LONG_PERIOD_US	5000
 
 static struct kvm_vm *create(struct kvm_vcpu **vcpu, const struct replay *r)

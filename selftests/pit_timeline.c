@@ -415,7 +415,7 @@ static void test_timeline(const struct policy *policy, enum handler handler,
 /* What 1 means to KVM_REINJECT_CONTROL may be a parameter of the host's. */
 static bool reinject_is_delay(void)
 {
-	const char *path = "/sys/module/kvm_i8254/parameters/reinject";
+	const char *path = pit_param("reinject");
 	char buf[32] = "delay";
 	FILE *f = fopen(path, "r");
 

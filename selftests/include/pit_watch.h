@@ -48,6 +48,14 @@ char *pit_setting(struct kvm_vm *vm, const char *name, char *buf, size_t size);
  */
 void pit_write_setting(struct kvm_vm *vm, const char *name, const char *text);
 
+/**
+ * pit_param() - The path of a parameter.
+ * @name: its name
+ *
+ * Return: the module's, or that of a KVM that has this PIT itself; until the next call
+ */
+const char *pit_param(const char *name);
+
 u64 pit_counter(struct kvm_vm *vm, const char *name);
 
 /**

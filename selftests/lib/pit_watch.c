@@ -120,6 +120,16 @@ void pit_print_state(struct kvm_vcpu *vcpu)
 		       pic->irr, pic->imr, pic->isr, regs.rip, regs.rflags);
 }
 
+const char *pit_param(const char *name)
+{
+	static char path[128];
+
+	snprintf(path, sizeof(path), "/sys/module/kvm/parameters/pit_%s", name);
+	if (access(path, F_OK))
+		snprintf(path, sizeof(path), "/sys/module/kvm_i8254/parameters/%s", name);
+	return path;
+}
+
 struct pit_users pit_count_users(void)
 {
 	FILE *f = fopen("/sys/module/kvm_i8254/refcnt", "r");
