@@ -6,7 +6,7 @@ KDIR ?= /lib/modules/$(shell uname -r)/build
 DOCDIR ?= /usr/share/doc/kvm-i8254
 SBINDIR ?= /usr/sbin
 
-.PHONY: module headers run lab check check-debug check-qemu lint selftests fuzz faults prove \
+.PHONY: module headers run lab check check-debug check-qemu graft lint selftests fuzz faults prove \
 	coverage compare timelines guests libvirt bench storm docs install uninstall clean distclean help
 
 module: headers ## build kvm-i8254.ko for the running kernel, or for the one whose headers are in KDIR
@@ -48,6 +48,10 @@ faults: ## put faults of the past back: do the tests of their names fail? Docume
 prove: ## every state that the tick layer can get into, and what must hold in it; make check does a part
 	@lab/setup
 	@lab/explore --deep
+
+graft: ## this PIT in a Linux 7.x tree in place of KVM's: built, booted, KUnit and the selftests (KERNEL_TREE=)
+	@lab/setup
+	@lab/graft $(if $(KERNEL_TREE),--tree $(KERNEL_TREE))
 
 check-debug: ## the lab's tests on debug kernels (KASAN, lockdep, kmemleak, KCSAN...), built here: an hour or more
 	@lab/setup

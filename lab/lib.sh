@@ -25,8 +25,16 @@ unset series version release check suites
 # Is SERIES a debug kernel? It is slow, and built here of the source of a Debian kernel.
 is_debug() { [[ $1 = *-debug || $1 = *-kcsan ]]; }
 
+# The newest version of Linux in lab/series.
+newest_version() { printf '%s\n' "${VERSION[@]}" | sort -V | tail -n 1; }
+
 # The version of the source of Linux that a kernel's selftests are built with, in build/selftests.
-programs_of() { echo "${VERSION[$1]:-${1%%-*}}"; }
+programs_of() {
+	case $1 in
+	graft)	newest_version ;;
+	*)	echo "${VERSION[$1]:-${1%%-*}}" ;;
+	esac
+}
 
 say() { printf '%s\n' "lab: $*" >&2; }
 die() { say "$*"; exit 125; }
@@ -54,6 +62,10 @@ selftest_run() {
 	local program
 	program=$BUILD/selftests/$(programs_of "$1")/bin/$2
 	selftest_options=(--timeout 180) selftest_command=("$program")
+	case $1/$2 in
+	# No module has to be loaded anew.
+	graft/pit_apicv) selftest_options+=(--append "kvm_amd.avic=1 kvm_amd.force_avic=1"); return ;;
+	esac
 	case $2 in
 	pit_race | pit_migrate_null | pit_notbefore) selftest_options=(--cpus 2 --timeout 300) ;;
 	# Minutes and hours of their own time in which nobody looks.
