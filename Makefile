@@ -118,7 +118,7 @@ clean: ## remove what was built; downloads, unpacked kernels and roots stay
 	rm -rf $(filter-out build/kernels build/roots build/sources,$(wildcard build/*))
 
 distclean: clean ## remove the downloads too
-	@bash -c '. lab/lib.sh; [ ! -e build/roots ] || as_root rm -rf build/roots'
+	@bash -c '. lab/lib.sh; [ ! -e build/roots ] || as_root rm -rf --one-file-system build/roots'
 	rm -rf build
 
 help: ## list the targets

@@ -6,8 +6,8 @@
  *  - what a module is not given: functions, which lookup.c finds, and structures;
  *  - what an older kernel has in another form.
  *
- * COMPAT_HAS_x is defined if the headers of the kernel that is built for have the word x:
- * Kbuild looks into them. No version is compared.
+ * COMPAT_HAS_x is defined if the target kernel's headers contain the word x: Kbuild looks
+ * into them. No version is compared.
  */
 #ifndef __KVM_PIT_COMPAT_H
 #define __KVM_PIT_COMPAT_H
@@ -42,7 +42,7 @@
 	static_call(lookup_kvm_set_or_clear_apicv_inhibit)(kvm, reason, false)
 
 #ifndef COMPAT_HAS_kvm_apicv_inhibit
-#define APICV_INHIBIT_REASON_PIT_REINJ	((enum kvm_apicv_inhibit)lookup_apicv_pit_reinj)
+#define APICV_INHIBIT_REASON_PIT_REINJ	lookup_apicv_pit_reinj
 #endif
 
 #ifdef COMPAT_HAS___kvm_vcpu_kick
@@ -130,7 +130,7 @@ struct kvm_ioapic {
 /* What an older kernel has in another form */
 
 #ifndef KVM_PIT_IRQ_SOURCE_ID
-/* Before 7.x IDs were given out on request, and only the PIT asked for one. */
+/* Older kernels give IDs out on request, and only the PIT requests one. */
 #define KVM_PIT_IRQ_SOURCE_ID		(KVM_IRQFD_RESAMPLE_IRQ_SOURCE_ID + 1)
 #endif
 

@@ -161,13 +161,13 @@ static inline bool kvm_pit_has_vcpus(struct kvm *kvm)
 	return true;
 }
 
-/* kvm_pit.c: birth and end, and the ports. Its callers are in KVM. */
+/* kvm_pit.c: birth and end, and the ports. KVM calls it: here, attach.c for KVM. */
 int kvm_pit_create(struct kvm *kvm, unsigned int ioctl, void __user *argp);
 void kvm_pit_destroy(struct kvm_pit *pit);
 int kvm_pit_init(void);
 void kvm_pit_exit(void);
 
-/* kvm_pit_ioctl.c: state and policy, for a VMM. Its callers are in KVM. */
+/* kvm_pit_ioctl.c: state and policy, for a VMM */
 int kvm_pit_ioctl(struct kvm_pit *pit, unsigned int ioctl, void __user *argp);
 int kvm_pit_enable_cap(struct kvm_pit *pit, const struct kvm_enable_cap *cap);
 void kvm_pit_configure(struct kvm_pit *pit, const struct i8254_tick_config *config,

@@ -55,7 +55,7 @@ static bool pit_drives_irq0(const struct kvm_pit *pit)
 
 /*
  * Trace the ticks that were lost since the last call. Log once that the backlog limit
- * is reached: a VMM cannot have that said again.
+ * is reached, so that a VMM cannot flood the log.
  */
 static void pit_report_losses(struct kvm_pit *pit)
 {
@@ -184,13 +184,15 @@ static bool pit_vcpu_looks(struct kvm_vcpu *vcpu)
 static void pit_kick_vcpu(struct kvm_pit *pit, struct kvm_vcpu *vcpu, u64 now)
 {
 	struct task_struct *task;
+	struct pid *pid;
 
 	refcount_inc(&pit->refs);
 	rcu_read_lock();
 	task = kvm_vcpu_task(vcpu);
+	pid = task ? task_pid(task) : NULL;
 	if (task && READ_ONCE(task->mm) == pit->kvm->mm &&
 	    !task_work_add(task, &pit->task_work, TWA_RESUME)) {
-		pit->kicked = task_pid(task);
+		pit->kicked = pid;
 		pit->kicked_at = now;
 	}
 	rcu_read_unlock();
@@ -467,6 +469,8 @@ void kvm_pit_migrate_timer(struct kvm_pit *pit)
 /**
  * kvm_pit_deliver_init - a new PIT's timer and work
  * @pit: the PIT, which nobody else knows yet
+ *
+ * Takes the reference on the module that pit_put() drops.
  */
 void kvm_pit_deliver_init(struct kvm_pit *pit)
 {

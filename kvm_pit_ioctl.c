@@ -225,8 +225,8 @@ static int pit_ioctl_reinject(struct kvm_pit *pit, void __user *argp)
  *	KVM_REINJECT_CONTROL
  * @argp: its argument
  *
- * Return: 0; -EFAULT if @argp cannot be read or written; -EINVAL if a state
- * with ticks is none; -ENOTTY for any other ioctl.
+ * Return: 0; -EFAULT if @argp cannot be read or written; -EINVAL if the
+ * state's ticks are not valid; -ENOTTY for any other ioctl.
  */
 int kvm_pit_ioctl(struct kvm_pit *pit, unsigned int ioctl, void __user *argp)
 {

@@ -66,8 +66,8 @@ void kvm_pit_notifiers_init(struct kvm_pit *pit)
  * kvm_pit_watch_acks - be told of the guest's EOIs from now on
  * @pit: the PIT, under its config_lock or before it is registered
  *
- * APICv and AVIC do not report the EOIs of edge-triggered interrupts, so they are
- * inhibited until kvm_pit_unwatch_acks().
+ * AVIC does not intercept the EOIs of edge-triggered interrupts, so it is inhibited until
+ * kvm_pit_unwatch_acks(). Intel's APICv ignores that inhibit.
  */
 void kvm_pit_watch_acks(struct kvm_pit *pit)
 {

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Find functions of the running kernel that are not exported to this module, and values
- * that its headers do not tell. What for is not known here.
+ * that its headers do not tell. This file does not know what they are used for.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
+#include <linux/bits.h>
 #include <linux/btf.h>
 #include <linux/kprobes.h>
 #include <linux/kvm_host.h>
@@ -150,8 +151,8 @@ static int lookup_values(void)
 {
 	int value = lookup_enumerator("kvm_apicv_inhibit", "APICV_INHIBIT_REASON_PIT_REINJ");
 
-	if (value < 0) {
-		pr_err("cannot load: how to inhibit APICv stands neither in this kernel's headers nor in the BTF of kvm.ko (error %d): CONFIG_DEBUG_INFO_BTF_MODULES is needed\n",
+	if (value < 0 || value >= BITS_PER_LONG) {
+		pr_err("cannot load: APICV_INHIBIT_REASON_PIT_REINJ is neither in this kernel's headers nor in the BTF of kvm.ko (error %d): CONFIG_DEBUG_INFO_BTF_MODULES is needed\n",
 		       value);
 		return -ENOENT;
 	}

@@ -43,10 +43,9 @@ void kvm_unregister_irq_mask_notifier(struct kvm *kvm, int irq,
 #endif
 
 #ifndef COMPAT_HAS_kvm_apicv_inhibit
-/* Declared in x86.h since 7.3. lookup_all() finds the value. */
-enum kvm_apicv_inhibit { COMPAT_APICV_INHIBIT_REASON };
+/* Since 7.3 x86.h declares the function and its enum. lookup_all() finds the value. */
 extern unsigned int lookup_apicv_pit_reinj;
-void kvm_set_or_clear_apicv_inhibit(struct kvm *kvm, enum kvm_apicv_inhibit reason, bool set);
+void kvm_set_or_clear_apicv_inhibit(struct kvm *kvm, unsigned int reason, bool set);
 #endif
 
 #ifndef COMPAT_HAS___kvm_vcpu_kick

@@ -103,7 +103,7 @@ host_release() { sed -n 's/^VERSION_CODENAME=//p' /etc/os-release; }
 # Print where apt has Debian's packages with LABEL from.
 repository_of() {
 	# shellcheck disable=SC2016 # apt-get expands it
-	apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' "Label: $1" | head -n 1
+	apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' "Label: $1" | sed -n 1p
 }
 
 # sources_of TYPE SUITE...: the lines of a sources list. The repositories are those that apt has the
@@ -142,15 +142,18 @@ apt_get() { apt_options "$1"; apt-get -q -y "${apt_options[@]}" "${@:2}"; }
 apt_cache() { apt_options "$1"; apt-cache "${apt_options[@]}" "${@:2}"; }
 
 # wanted CACHE...: of each line of packages (lab/packages) on standard input, print the one that there is.
-# CACHE is apt-cache, or apt_cache DIR.
+# CACHE is apt-cache, or apt_cache DIR. Returns 1, and says for which line, if there is none.
 wanted() {
-	local line p
+	local line p status=0
 	while read -r line; do
 		line=${line%%#*}
-		for p in ${line//|/ }; do
+		[ "${line// /}" ] || continue
+		for p in ${line//|/ } ''; do
+			[ -n "$p" ] || { say "there is no package $line"; status=1; break; }
 			[ -z "$("$@" show "$p" 2>/dev/null </dev/null)" ] || { echo "$p"; break; }
 		done
 	done
+	return $status
 }
 
 # The first lines of what a script of the lab writes to Documentation.
