@@ -6,7 +6,7 @@ KDIR ?= /lib/modules/$(shell uname -r)/build
 DOCDIR ?= /usr/share/doc/kvm-i8254
 SBINDIR ?= /usr/sbin
 
-.PHONY: module headers run lab check check-debug check-qemu graft lint selftests fuzz faults prove \
+.PHONY: module headers run lab check check-debug check-qemu check-intel graft lint selftests fuzz faults prove \
 	coverage compare timelines guests libvirt bench storm docs install uninstall clean distclean help
 
 module: headers ## build kvm-i8254.ko for the running kernel, or for the one whose headers are in KDIR
@@ -56,6 +56,10 @@ graft: ## this PIT in a Linux 7.x tree in place of KVM's: built, booted, KUnit a
 check-debug: ## the lab's tests on debug kernels (KASAN, lockdep, kmemleak, KCSAN...), built here: an hour or more
 	@lab/setup
 	@lab/check-debug
+
+check-intel: ## the lab's tests on an emulated Intel CPU (Bochs), all of them: an hour or more
+	@lab/setup
+	@lab/check-intel
 
 check-qemu: ## clocks of guests in QEMU, patched or not, through stops, snapshots and migration
 	@lab/setup
